@@ -37,24 +37,23 @@ func Block(reason, format string, args ...any) error {
 // OutcomeOf classes err. A joined error that holds anything transient is Again: the
 // retry will meet the blocked part once more, and report it then.
 func OutcomeOf(err error) Outcome {
-	if err == nil {
+	switch e := err.(type) {
+	case nil:
 		return Done
-	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
+	case *BlockedError:
+		return Blocked
+	case interface{ Unwrap() []error }:
 		worst := Done
-		for _, e := range many.Unwrap() {
-			switch OutcomeOf(e) {
-			case Again:
-				return Again
-			case Blocked:
-				worst = Blocked
+		for _, each := range e.Unwrap() {
+			if o := OutcomeOf(each); o == Again || worst == Done {
+				worst = o
 			}
 		}
 		return worst
-	}
-	var blocked *BlockedError
-	if errors.As(err, &blocked) {
-		return Blocked
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return OutcomeOf(inner)
+		}
 	}
 	return Again
 }

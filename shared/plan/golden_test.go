@@ -1,0 +1,207 @@
+package plan_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+)
+
+var update = flag.Bool("update", false, "rewrite the outputs in testdata")
+
+const clusterUID = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
+
+var key = neg.Key{Cluster: "prod", Namespace: "shop", Service: "web"}
+
+// A case is a txtar file: a sentence, then inputs (service, neg, zones, nodes, slices,
+// ingress, observed) and outputs (desired, problems, plan). Adding one needs no Go: write
+// the inputs and run go test ./shared/plan -update.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { golden(t, file) })
+	}
+}
+
+func golden(t *testing.T, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string]string{}
+	for _, f := range archive.Files {
+		sections[f.Name] = string(f.Data)
+	}
+	in, observed := parseCase(t, sections)
+	desired, problems := plan.Desired(in, observed)
+	got := map[string]string{"desired": stateText(desired), "problems": problemText(problems), "plan": plan.Text(plan.Diff(desired, observed))}
+	if *update {
+		rewrite(t, file, archive, got)
+		return
+	}
+	for _, name := range []string{"desired", "problems", "plan"} {
+		if d := cmp.Diff(sections[name], got[name]); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+func rewrite(t *testing.T, file string, archive *txtar.Archive, got map[string]string) {
+	var inputs []txtar.File
+	for _, f := range archive.Files {
+		if _, output := got[f.Name]; !output {
+			inputs = append(inputs, f)
+		}
+	}
+	for _, name := range []string{"desired", "problems", "plan"} {
+		inputs = append(inputs, txtar.File{Name: name, Data: []byte(got[name])})
+	}
+	archive.Files = inputs
+	if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func parseCase(t *testing.T, sections map[string]string) (plan.Input, neg.State) {
+	t.Helper()
+	in := plan.Input{UID: clusterUID, Project: "p1", Nodes: map[string]neg.Node{}}
+	for _, z := range strings.Fields(sections["zones"]) {
+		in.Zones = append(in.Zones, neg.Zone(z))
+	}
+	if text, ok := sections["service"]; ok {
+		in.Service = parseService(t, text)
+	}
+	exposure, err := neg.ParseExposure(cmpOr(sections["neg"], "{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Exposure = exposure
+	for _, line := range lines(sections["nodes"]) { // node zone instance [project]
+		f := append(strings.Fields(line), "p1")
+		in.Nodes[f[0]] = neg.Node{Zone: neg.Zone(f[1]), Instance: f[2], Project: f[3]}
+	}
+	for _, line := range lines(sections["ingress"]) { // service number|name
+		f := strings.Fields(line)
+		ref := neg.IngressPort{Service: f[0], Name: f[1]}
+		if n, err := strconv.Atoi(f[1]); err == nil {
+			ref = neg.IngressPort{Service: f[0], Number: int32(n)}
+		}
+		in.Ingress = append(in.Ingress, ref)
+	}
+	in.Slices = parseSlices(sections["slices"])
+	return in, parseState(t, sections["observed"])
+}
+
+func cmpOr(a, b string) string {
+	if strings.TrimSpace(a) == "" {
+		return b
+	}
+	return a
+}
+
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
+
+// parseService reads "TYPE NUMBER[/PROTOCOL][=NAME] …".
+func parseService(t *testing.T, text string) *neg.Service {
+	f := strings.Fields(text)
+	svc := &neg.Service{Key: key, Type: f[0], HasSelector: true}
+	for _, p := range f[1:] {
+		number, name, _ := strings.Cut(p, "=")
+		number, protocol, _ := strings.Cut(number, "/")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		svc.Ports = append(svc.Ports, neg.ServicePort{Name: name, Port: int32(n), Protocol: cmpOr(protocol, "TCP")})
+	}
+	return svc
+}
+
+// parseSlices reads "slice NAME TYPE [NAME=NUMBER|NAME=nil …]" and, indented, "ADDRESS NODE [terminating]".
+func parseSlices(text string) []neg.Slice {
+	var slices []neg.Slice
+	for _, line := range lines(text) {
+		f := strings.Fields(line)
+		if strings.HasPrefix(line, "slice") {
+			s := neg.Slice{Name: f[1], AddressType: f[2]}
+			for _, p := range f[3:] {
+				name, number, _ := strings.Cut(p, "=")
+				sp := neg.SlicePort{Name: name, Protocol: "TCP"}
+				if n, err := strconv.Atoi(number); err == nil {
+					n32 := int32(n)
+					sp.Port = &n32
+				}
+				s.Ports = append(s.Ports, sp)
+			}
+			slices = append(slices, s)
+			continue
+		}
+		last := &slices[len(slices)-1]
+		e := neg.SliceEndpoint{Addresses: []string{f[0]}}
+		if len(f) > 1 && f[1] != "-" {
+			e.Node = f[1]
+		}
+		e.Terminating = len(f) > 2 && f[2] == "terminating"
+		last.Endpoints = append(last.Endpoints, e)
+	}
+	return slices
+}
+
+// parseState reads "group ZONE/NAME PORT" (NAME "generated": the generated one) and,
+// indented, "ADDRESS:PORT INSTANCE".
+func parseState(t *testing.T, text string) neg.State {
+	var groups []neg.Group
+	for _, line := range lines(text) {
+		f := strings.Fields(line)
+		if strings.HasPrefix(line, "group") {
+			zone, name, _ := strings.Cut(f[1], "/")
+			port, err := strconv.Atoi(f[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "generated" {
+				name = neg.GroupName(clusterUID, key, int32(port))
+			}
+			groups = append(groups, neg.Group{GroupID: neg.GroupID{Zone: neg.Zone(zone), Name: name}, Port: int32(port)})
+			continue
+		}
+		last := &groups[len(groups)-1]
+		last.Endpoints = append(last.Endpoints, neg.Endpoint{Addr: netip.MustParseAddrPort(f[0]), Instance: f[1]})
+	}
+	return neg.NewState(groups...)
+}
+
+func stateText(s neg.State) string {
+	var b bytes.Buffer
+	for _, g := range s.Groups {
+		fmt.Fprintf(&b, "group %s %d\n", g.GroupID, g.Port)
+		for _, e := range g.Endpoints {
+			fmt.Fprintf(&b, "\t%s\n", e)
+		}
+	}
+	return b.String()
+}
+
+func problemText(problems []plan.Problem) string {
+	var b strings.Builder
+	for _, p := range problems {
+		fmt.Fprintf(&b, "%s: %s\n", p.Reason, p.Message)
+	}
+	return b.String()
+}
