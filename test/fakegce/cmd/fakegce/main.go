@@ -1,0 +1,123 @@
+// Command fakegce serves a Compute Engine API in memory. See package fakegce
+// for what it does and for the switches.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/negfleet/negfleet/test/fakegce"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "fakegce:", err)
+		os.Exit(1)
+	}
+}
+
+type settings struct {
+	listen, addrFile string
+	manualClock      bool
+	fakegce.Options
+}
+
+func parse(args []string) (settings, error) {
+	var c settings
+	fs := flag.NewFlagSet("fakegce", flag.ContinueOnError)
+	fs.StringVar(&c.listen, "listen", "127.0.0.1:9080", "address to serve on")
+	fs.StringVar(&c.addrFile, "addr-file", "", "write the real address to this `file` when ready")
+	fs.BoolVar(&c.manualClock, "manual-clock", false, "a clock that moves by POST /_emu/clock alone")
+	fs.DurationVar(&c.OpLatency, "op-latency", 0, "how long operations take")
+	fs.DurationVar(&c.OpJitter, "op-jitter", 0, "most that is added to op-latency, evenly")
+	choice(fs, &c.CommitAt, "commit-at", "when a mutation is visible", "done", "accept")
+	choice(fs, &c.AttachExisting, "attach-existing", "attaching what is attached", fakegce.Invalid, fakegce.NotFound, fakegce.Idempotent)
+	choice(fs, &c.DetachAbsent, "detach-absent", "detaching what is not there", fakegce.NotFound, fakegce.Invalid, fakegce.Idempotent)
+	choice(fs, &c.InstanceEcho, "instance-echo", "how listings name instances", "url", "name")
+	fs.BoolVar(&c.RejectOverlap, "reject-overlap", false, "400 resourceNotReady for a second mutation of a group in flight")
+	fs.IntVar(&c.NEGQuota, "neg-quota", 0, "groups per project and region; 0 is no limit")
+	choice(fs, &c.RequestIDReuse, "request-id-reuse", "a request id seen with another request", "replay", "conflict")
+	fs.DurationVar(&c.RequestIDWindow, "request-id-window", time.Hour, "how long request ids are remembered")
+	fs.DurationVar(&c.Retention, "retention", 14*24*time.Hour, "how long finished operations are kept")
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if c.manualClock {
+		c.Clock = fakegce.NewManualClock(time.Now())
+	}
+	return c, nil
+}
+
+// choice is a flag with a few values, the first of them its default.
+func choice[T ~string](fs *flag.FlagSet, to *T, name, usage string, values ...T) {
+	*to = values[0]
+	fs.Func(name, fmt.Sprintf("%s: one of %v", usage, values), func(v string) error {
+		for _, value := range values {
+			if v == string(value) {
+				*to = value
+				return nil
+			}
+		}
+		return fmt.Errorf("not one of %v", values)
+	})
+}
+
+func run(ctx context.Context, args []string) error {
+	c, err := parse(args)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: fakegce.New(c.Options), ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	addr := listener.Addr().String()
+	if err := writeAddr(c.addrFile, addr); err != nil {
+		return err
+	}
+	fmt.Printf("fakegce listening on http://%s/compute/v1/\n", addr)
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		return server.Close() // a wait was still held
+	}
+	return nil
+}
+
+// writeAddr puts the file in place in one step, so that a reader never sees half.
+func writeAddr(path, addr string) error {
+	if path == "" {
+		return nil
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.WriteString(addr + "\n")
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return os.Rename(tmp.Name(), path)
+}

@@ -1,0 +1,46 @@
+// Package fakegce is a Compute Engine API over real HTTP, in memory. Real
+// clients (the compute/v1 Go library, gcloud) drive it and see the wire shapes,
+// the literal error texts and the operation life cycle of the real service.
+//
+// # How it is built
+//
+// A request meets a method: methods.go lists each one with its discovery name,
+// path and parameters, and the conformance tests hold that list against the
+// discovery document. A resource is a JSON document that is replaced, never
+// edited, beside typed state where a rule needs it; one mutex guards the maps
+// of resources and operations, and is held for no longer than it takes to check
+// and to commit. Documents are encoded, and everything that waits waits,
+// outside it.
+//
+// A mutation validates at once and answers with an operation. Its effect is
+// committed when the operation finishes: at zero latency that is before the
+// answer is written, though the answer still says RUNNING. Until then a new
+// resource answers 404 to GET, 409 to a second insert and 400 resourceNotReady
+// to every other mutation.
+//
+// Started bare, every project exists, with a network "default" that has one
+// subnetwork in each region. Instances, further networks and ranges are seeded.
+//
+// # What nobody has documented
+//
+// Where no evidence says what the real API does there is a switch in Options,
+// and its zero value is the stricter answer:
+//
+//   - AttachExisting: an endpoint that is attached already is refused (400
+//     invalid); also "notFound" and "idempotent".
+//   - DetachAbsent: an endpoint that is not there is refused (404 notFound);
+//     also "invalid" and "idempotent".
+//   - An endpoint named twice in one request follows the same two switches.
+//   - InstanceEcho: lists name an endpoint's instance by full URL; also "name".
+//   - CommitAt: a mutation is visible when its operation is done; also "accept".
+//   - RequestIDReuse: a request id seen again with another request answers the
+//     first operation; also "conflict" (409).
+//   - RejectOverlap: off. Two mutations of one group may be in flight together,
+//     as controllers that send batches in parallel rely on; on, the second is
+//     refused with 400 resourceNotReady.
+//   - NEGQuota: off. On, the insert past it in one region fails inside its
+//     operation with QUOTA_EXCEEDED.
+//
+// The filter operator ":" on a string means "contains, whatever the case"; the
+// documented form for a part of a string is `field eq ".*part.*"`.
+package fakegce

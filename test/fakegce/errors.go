@@ -1,0 +1,56 @@
+package fakegce
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// apiError is a refusal at call time. A failure after acceptance is an
+// OperationError instead.
+type apiError struct {
+	status  int
+	reason  string
+	domain  string
+	message string
+}
+
+func (e *apiError) body() doc {
+	return doc{"error": doc{
+		"code":    e.status,
+		"message": e.message,
+		"errors":  []doc{{"message": e.message, "domain": e.domain, "reason": e.reason}},
+	}}
+}
+
+func refuse(status int, reason, format string, args ...any) *apiError {
+	return &apiError{status: status, reason: reason, domain: "global", message: fmt.Sprintf(format, args...)}
+}
+
+func errNotFound(path string) *apiError {
+	return refuse(http.StatusNotFound, "notFound", "The resource '%s' was not found", path)
+}
+
+func errExists(path string) *apiError {
+	return refuse(http.StatusConflict, "alreadyExists", "The resource '%s' already exists", path)
+}
+
+func errNotReady(path string) *apiError {
+	return refuse(http.StatusBadRequest, "resourceNotReady", "The resource '%s' is not ready", path)
+}
+
+func errRequired(field string) *apiError {
+	return refuse(http.StatusBadRequest, "required", "Required field '%s' not specified", field)
+}
+
+func errInvalid(field string, value any, why string, args ...any) *apiError {
+	return refuse(http.StatusBadRequest, "invalid",
+		"Invalid value for field '%s': '%v'. %s", field, value, fmt.Sprintf(why, args...))
+}
+
+// OperationError is a failure inside an accepted operation.
+type OperationError struct {
+	Code       string `json:"code"`
+	Message    string `json:"message"`
+	HTTPStatus int    `json:"httpStatus"`
+	Details    []any  `json:"details,omitempty"`
+}

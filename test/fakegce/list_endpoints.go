@@ -1,0 +1,98 @@
+package fakegce
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+)
+
+type listEndpointsInput struct {
+	HealthStatus    string           `json:"healthStatus"`
+	EndpointFilters []endpointFilter `json:"endpointFilters"`
+}
+
+type endpointFilter struct {
+	NetworkEndpoint endpointInput `json:"networkEndpoint"`
+}
+
+// listEndpoints pages by attachment order: a token survives what is attached or
+// detached between two pages.
+func (s *Server) listEndpoints(c *call) (any, *apiError) {
+	var in listEndpointsInput
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	switch in.HealthStatus {
+	case "", "SKIP", "SHOW":
+	default:
+		return nil, errInvalid("resource.healthStatus", in.HealthStatus, "Must be SHOW or SKIP.")
+	}
+	lq, err := parseListQuery(c.query)
+	if err != nil {
+		return nil, err
+	}
+	after, parseErr := strconv.ParseUint("0"+lq.after, 10, 64)
+	if parseErr != nil {
+		return nil, errInvalid("pageToken", c.query.Get("pageToken"), "Invalid page token.")
+	}
+	members, err := s.members(c.ref(groups.name))
+	if err != nil {
+		return nil, err
+	}
+	items, next := endpointPage(members, lq, after, in.HealthStatus == "SHOW")
+	c.endpoints = len(items)
+	answer := doc{"kind": "compute#networkEndpointGroupsListNetworkEndpoints"}
+	if len(items) > 0 {
+		answer["items"] = items
+	}
+	if next != "" {
+		answer["nextPageToken"] = next
+	}
+	return answer, nil
+}
+
+// members is a group's slice; appending to it or replacing it does not disturb
+// a reader.
+func (s *Server) members(r ref) ([]member, *apiError) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	res := s.store.find(r)
+	if res == nil {
+		return nil, errNotFound(r.path())
+	}
+	return res.state.(*group).members, nil
+}
+
+// endpointStatus is an item of listNetworkEndpoints.
+type endpointStatus struct {
+	NetworkEndpoint *NetworkEndpoint `json:"networkEndpoint"`
+	Healths         []doc            `json:"healths,omitempty"`
+}
+
+func endpointPage(members []member, lq listQuery, after uint64, _ bool) ([]endpointStatus, string) {
+	start := sort.Search(len(members), func(i int) bool { return members[i].seq > after })
+	var items []endpointStatus
+	last := uint64(0)
+	for i := start; i < len(members); i++ {
+		m := &members[i]
+		if !lq.match(m.doc()) {
+			continue
+		}
+		if len(items) == lq.max {
+			return items, pageToken(lq.order, fmt.Sprint(last))
+		}
+		items = append(items, endpointStatus{NetworkEndpoint: &m.endpoint})
+		last = m.seq
+	}
+	return items, ""
+}
+
+// doc is what a filter sees: an endpoint's fields, by themselves and below
+// networkEndpoint.
+func (m *member) doc() doc {
+	ep := doc{
+		"instance": m.endpoint.Instance, "ipAddress": m.endpoint.IPAddress, "port": m.endpoint.Port,
+		"fqdn": m.endpoint.FQDN, "annotations": m.endpoint.Annotations,
+	}
+	return ep.with("networkEndpoint", ep)
+}

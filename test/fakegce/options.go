@@ -1,0 +1,63 @@
+package fakegce
+
+import "time"
+
+// Conduct says what becomes of an endpoint that is already, or no longer, there.
+type Conduct string
+
+// The conducts an attach or a detach may have.
+const (
+	Idempotent Conduct = "idempotent"
+	Invalid    Conduct = "invalid"
+	NotFound   Conduct = "notFound"
+)
+
+// Options are the switches of a Server. The zero value is ready and strict.
+type Options struct {
+	Clock Clock // the wall clock if nil
+
+	OpLatency time.Duration // from acceptance to DONE
+	OpJitter  time.Duration // added to it, evenly between nothing and this
+	CommitAt  string        // "done" (default) or "accept"
+
+	AttachExisting Conduct // Invalid if empty
+	DetachAbsent   Conduct // NotFound if empty
+	InstanceEcho   string  // "url" (default) or "name"
+	RejectOverlap  bool
+	NEGQuota       int // groups per project and region; 0 is no limit
+
+	RequestIDWindow time.Duration // 60 minutes if zero
+	RequestIDReuse  string        // "replay" (default) or "conflict"
+	Retention       time.Duration // of finished operations; 14 days if zero
+	MaxOperations   int           // finished operations kept; 200,000 if zero
+
+	CallLog     int // calls kept in the journal; 100,000 if zero
+	TimelineLog int // transitions kept; 500,000 if zero
+
+	User string // the author in operations
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = wallClock{}
+	}
+	setDefault(&o.CommitAt, "done")
+	setDefault(&o.AttachExisting, Invalid)
+	setDefault(&o.DetachAbsent, NotFound)
+	setDefault(&o.InstanceEcho, "url")
+	setDefault(&o.RequestIDReuse, "replay")
+	setDefault(&o.RequestIDWindow, time.Hour)
+	setDefault(&o.Retention, 14*24*time.Hour)
+	setDefault(&o.MaxOperations, 200_000)
+	setDefault(&o.CallLog, 100_000)
+	setDefault(&o.TimelineLog, 500_000)
+	setDefault(&o.User, "developer@fakegce.example")
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
