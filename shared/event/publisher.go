@@ -1,0 +1,132 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"google.golang.org/api/option"
+)
+
+// batchDelay gathers the messages of one Publish call into one request. It is far below
+// a request's own round trip, so a single message does not wait for company.
+const batchDelay = 200 * time.Microsecond
+
+// publishTimeout ends the client's own retries, so that a delivery whose publish fails
+// is answered well within any caller's deadline.
+const publishTimeout = 10 * time.Second
+
+// PublisherOptions say where and how a Publisher publishes.
+type PublisherOptions struct {
+	Project string
+	// Ordered sends messages with their key as ordering key. The subscriptions must
+	// have message ordering on, and publishers of a key should share a region.
+	Ordered bool
+	Client  []option.ClientOption // for tests and private endpoints
+}
+
+// A Publisher publishes messages. It connects at its first use and is safe for
+// concurrent use.
+type Publisher struct {
+	options PublisherOptions
+
+	mu     sync.Mutex
+	client *pubsub.Client
+	topics map[string]*pubsub.Publisher
+}
+
+// NewPublisher returns a publisher that has not connected yet.
+func NewPublisher(o PublisherOptions) *Publisher {
+	return &Publisher{options: o, topics: map[string]*pubsub.Publisher{}}
+}
+
+// Publish sends messages to topic and returns when the service has taken or refused each
+// of them. One that cannot be encoded does not keep the others from being sent.
+func (p *Publisher) Publish(ctx context.Context, topic string, messages ...Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	t, err := p.topic(topic)
+	if err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	results := make([]*pubsub.PublishResult, len(messages))
+	errs := make([]error, len(messages))
+	keys := make([]string, len(messages))
+	for i, m := range messages {
+		var wire *pubsub.Message
+		if wire, errs[i] = p.wire(ctx, m); errs[i] == nil {
+			keys[i], results[i] = wire.OrderingKey, t.Publish(ctx, wire)
+		}
+	}
+	for i, result := range results {
+		if result == nil {
+			continue
+		}
+		if _, err := result.Get(ctx); err != nil {
+			errs[i] = fmt.Errorf("publish %s to %s: %w", messages[i].Key, topic, err)
+			// A failed publish pauses its ordering key until told otherwise; the delivery
+			// that comes again must find it open.
+			t.ResumePublish(keys[i])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Publisher) wire(ctx context.Context, m Message) (*pubsub.Message, error) {
+	data, attributes, err := Encode(m)
+	if err != nil {
+		return nil, err
+	}
+	if trace := traceparent(ctx); trace != "" {
+		attributes["traceparent"] = trace
+	}
+	wire := &pubsub.Message{Data: data, Attributes: attributes}
+	if p.options.Ordered {
+		wire.OrderingKey = m.Key.String()
+	}
+	return wire, nil
+}
+
+// topic returns the publisher of a topic. A connection that could not be set up is tried
+// again at the next call: the instance outlives the trouble.
+func (p *Publisher) topic(name string) (*pubsub.Publisher, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.topics[name]; t != nil {
+		return t, nil
+	}
+	if p.client == nil {
+		// The client outlives the request that happens to come first.
+		client, err := pubsub.NewClient(context.Background(), p.options.Project, p.options.Client...)
+		if err != nil {
+			return nil, fmt.Errorf("connect to Pub/Sub: %w", err)
+		}
+		p.client = client
+	}
+	t := p.client.Publisher(name)
+	t.EnableMessageOrdering = p.options.Ordered
+	t.PublishSettings.DelayThreshold = batchDelay
+	t.PublishSettings.Timeout = publishTimeout
+	p.topics[name] = t
+	return t, nil
+}
+
+// Close ends the connection. Functions never call it; their instances just end.
+func (p *Publisher) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.topics {
+		t.Stop()
+	}
+	p.topics = map[string]*pubsub.Publisher{}
+	if p.client == nil {
+		return nil
+	}
+	client := p.client
+	p.client = nil
+	return client.Close()
+}
