@@ -11,8 +11,8 @@ import (
 	"google.golang.org/api/option"
 )
 
-// batchDelay gathers the messages of one Publish call into one request. It is far below
-// a request's own round trip, so a single message does not wait for company.
+// batchDelay gathers the messages of one Publish call into one request. A message alone
+// does not wait for company: even the shortest timer costs a millisecond.
 const batchDelay = 200 * time.Microsecond
 
 // publishTimeout ends the client's own retries, so that a delivery whose publish fails
@@ -35,12 +35,18 @@ type Publisher struct {
 
 	mu     sync.Mutex
 	client *pubsub.Client
-	topics map[string]*pubsub.Publisher
+	topics map[route]*pubsub.Publisher
+}
+
+// A route is a topic, and whether messages are gathered on their way to it.
+type route struct {
+	topic string
+	batch bool
 }
 
 // NewPublisher returns a publisher that has not connected yet.
 func NewPublisher(o PublisherOptions) *Publisher {
-	return &Publisher{options: o, topics: map[string]*pubsub.Publisher{}}
+	return &Publisher{options: o, topics: map[route]*pubsub.Publisher{}}
 }
 
 // Publish sends messages to topic and returns when the service has taken or refused each
@@ -49,7 +55,7 @@ func (p *Publisher) Publish(ctx context.Context, topic string, messages ...Messa
 	if len(messages) == 0 {
 		return nil
 	}
-	t, err := p.topic(topic)
+	t, err := p.publisher(route{topic: topic, batch: len(messages) > 1})
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
@@ -91,12 +97,12 @@ func (p *Publisher) wire(ctx context.Context, m Message) (*pubsub.Message, error
 	return wire, nil
 }
 
-// topic returns the publisher of a topic. A connection that could not be set up is tried
-// again at the next call: the instance outlives the trouble.
-func (p *Publisher) topic(name string) (*pubsub.Publisher, error) {
+// publisher returns the publisher of a route. A connection that could not be set up is
+// tried again at the next call: the instance outlives the trouble.
+func (p *Publisher) publisher(r route) (*pubsub.Publisher, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if t := p.topics[name]; t != nil {
+	if t := p.topics[r]; t != nil {
 		return t, nil
 	}
 	if p.client == nil {
@@ -107,11 +113,14 @@ func (p *Publisher) topic(name string) (*pubsub.Publisher, error) {
 		}
 		p.client = client
 	}
-	t := p.client.Publisher(name)
+	t := p.client.Publisher(r.topic)
 	t.EnableMessageOrdering = p.options.Ordered
-	t.PublishSettings.DelayThreshold = batchDelay
 	t.PublishSettings.Timeout = publishTimeout
-	p.topics[name] = t
+	t.PublishSettings.DelayThreshold = batchDelay
+	if !r.batch {
+		t.PublishSettings.CountThreshold = 1
+	}
+	p.topics[r] = t
 	return t, nil
 }
 
@@ -122,7 +131,7 @@ func (p *Publisher) Close() error {
 	for _, t := range p.topics {
 		t.Stop()
 	}
-	p.topics = map[string]*pubsub.Publisher{}
+	p.topics = map[route]*pubsub.Publisher{}
 	if p.client == nil {
 		return nil
 	}

@@ -96,7 +96,9 @@ func TestPublishReportsAFailure(t *testing.T) {
 type once struct{ sync.Once }
 
 func (o *once) React(any) (handled bool, ret any, err error) {
-	o.Do(func() { handled, ret, err = true, &pubsubpb.PublishResponse{}, status.Error(codes.PermissionDenied, "refused") })
+	o.Do(func() {
+		handled, ret, err = true, &pubsubpb.PublishResponse{}, status.Error(codes.PermissionDenied, "refused")
+	})
 	return handled, ret, err
 }
 
