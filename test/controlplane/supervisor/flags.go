@@ -1,0 +1,114 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/negfleet/negfleet/test/controlplane/pki"
+)
+
+const (
+	etcdSocket = "etcd.sock"
+	// serviceRange is the same in every cluster: nothing routes to it.
+	serviceRange = "172.30.0.0/16"
+)
+
+func (c *cluster) etcdFlags() []string { return []string{"--socket=" + etcdSocket} }
+
+func (c *cluster) controllersFlags() []string {
+	return []string{"--kubeconfig=" + c.path("controllers.kubeconfig"), "--root-ca=" + c.path("pki", "ca.crt")}
+}
+
+func (c *cluster) nodesFlags() []string {
+	return []string{
+		"--kubeconfig=" + c.path("nodes.kubeconfig"),
+		"--node-grace=" + c.NodeGrace.String(),
+		"--name=" + c.Name, "--project=" + c.Project, "--region=" + c.Region,
+		"--zones=" + strings.Join(c.Zones, ","),
+		fmt.Sprintf("--nodes=%d", c.Spec.Nodes), fmt.Sprintf("--pod-octet=%d", c.Octet),
+	}
+}
+
+// apiServerFlags keep upstream's defaults for admission and RBAC and lift its
+// limits: a stand-in must not be what slows a storm.
+func (c *cluster) apiServerFlags() []string {
+	flags := []string{
+		"--etcd-servers=unix://" + etcdSocket,
+		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", c.APIPort), "--permit-port-sharing=true",
+		"--endpoint-reconciler-type=none", // loopback is no endpoint
+		"--tls-cert-file=" + c.path("pki", "server.crt"),
+		"--tls-private-key-file=" + c.path("pki", "server.key"),
+		"--client-ca-file=" + c.path("pki", "ca.crt"),
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file=" + c.path("pki", "tokens.key"),
+		"--service-account-signing-key-file=" + c.path("pki", "tokens.key"),
+		"--service-cluster-ip-range=" + serviceRange,
+		"--authorization-mode=Node,RBAC",
+		"--allow-privileged=true",
+		"--enable-priority-and-fairness=false",
+		"--max-requests-inflight=4000", "--max-mutating-requests-inflight=2000",
+		"--event-ttl=15m",
+	}
+	if c.AuditPolicy == "" {
+		return flags
+	}
+	return append(flags,
+		"--audit-policy-file="+c.AuditPolicy,
+		"--audit-webhook-config-file="+c.AuditWebhook,
+		"--audit-webhook-batch-max-wait=20ms", "--audit-webhook-batch-max-size=100",
+		"--audit-webhook-batch-buffer-size=100000",
+		"--audit-webhook-batch-throttle-qps=1000", "--audit-webhook-batch-throttle-burst=2000",
+		"--audit-webhook-initial-backoff=1s",
+	)
+}
+
+// writeCredentials makes the certificates, keys and kubeconfig files.
+func (c *cluster) writeCredentials() error {
+	for _, dir := range []string{"pki", "log"} {
+		if err := os.Mkdir(c.path(dir), 0o700); err != nil {
+			return fmt.Errorf("directory of cluster: %w", err)
+		}
+	}
+	ca, err := pki.NewAuthority()
+	if err != nil {
+		return err
+	}
+	if err := c.writeServerFiles(ca); err != nil {
+		return err
+	}
+	for _, user := range []string{"admin", Controllers, Nodes} {
+		err := ca.Kubeconfig(c.path(user+".kubeconfig"), c.Name, c.server, user, "system:masters")
+		if err != nil {
+			return err
+		}
+	}
+	for _, user := range c.Users {
+		if err := ca.Kubeconfig(c.userPath(user), c.Name, c.server, user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cluster) writeServerFiles(ca *pki.Authority) error {
+	server, err := ca.Server()
+	if err != nil {
+		return err
+	}
+	tokens, err := pki.SigningKey()
+	if err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{
+		"ca.crt": ca.PEM(), "server.crt": server.Cert, "server.key": server.Key, "tokens.key": tokens,
+	} {
+		if err := pki.WriteFile(c.path("pki", name), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cluster) userPath(user string) string { return c.path("user-" + user + ".kubeconfig") }
