@@ -117,3 +117,9 @@ func ParseProviderID(s string) (Node, error) {
 	}
 	return Node{Project: m[1], Zone: Zone(m[2]), Instance: m[3]}, nil
 }
+
+// A Rejected endpoint is one that the API would not attach.
+type Rejected struct {
+	Endpoint Endpoint
+	Why      string
+}

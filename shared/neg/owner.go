@@ -55,3 +55,11 @@ func ParseOwner(description string) (Owner, error) {
 func (o Owner) Owns(uid string, k Key) bool {
 	return o.Version == 1 && o.UID == uid && o.Namespace == k.Namespace && o.Service == k.Service && o.Token == Token(uid, k)
 }
+
+// An OwnedGroup is a group whose description parses as ours. That it is a given Service's
+// is for Owns to say.
+type OwnedGroup struct {
+	GroupID
+	Owner Owner
+	Size  int // endpoints attached
+}

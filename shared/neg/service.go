@@ -1,7 +1,5 @@
 package neg
 
-import "time"
-
 // A Service is what negfleet reads of a Kubernetes Service.
 type Service struct {
 	Key             Key
@@ -72,5 +70,4 @@ type Note struct {
 	Warning bool
 	Reason  string // CamelCase
 	Message string
-	At      time.Time
 }

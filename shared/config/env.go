@@ -1,0 +1,67 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Env is what the functions read from the environment.
+type Env struct {
+	FleetFile       string        // NEGFLEET_FLEET: path of the fleet file
+	ComputeEndpoint string        // NEGFLEET_COMPUTE_ENDPOINT: another Compute API, ends in /compute/v1/
+	PubSubProject   string        // PUBSUB_PROJECT_ID, else GOOGLE_CLOUD_PROJECT: project of the topics
+	DeletionGrace   time.Duration // NEGFLEET_DELETION_GRACE: how long a Service must stay missing
+	LookInterval    time.Duration // NEGFLEET_LOOK_INTERVAL: between two looks at one key in one instance
+	CallerKeys      string        // NEGFLEET_CALLER_KEYS: keys of the path MAC; secret
+	Accept          string        // NEGFLEET_EVENTS_ACCEPT: shapes that the events function takes
+	OrderingKeys    bool          // NEGFLEET_ORDERING_KEYS: publish keys in order
+}
+
+// ReadEnv reads the environment through getenv and reports all that is wrong at once.
+func ReadEnv(getenv func(string) string) (Env, error) {
+	var errs []error
+	e := Env{
+		FleetFile:       getenv("NEGFLEET_FLEET"),
+		ComputeEndpoint: getenv("NEGFLEET_COMPUTE_ENDPOINT"),
+		PubSubProject:   getenv("PUBSUB_PROJECT_ID"),
+		CallerKeys:      getenv("NEGFLEET_CALLER_KEYS"),
+		Accept:          getenv("NEGFLEET_EVENTS_ACCEPT"),
+		OrderingKeys:    getenv("NEGFLEET_ORDERING_KEYS") == "true",
+	}
+	if e.PubSubProject == "" {
+		e.PubSubProject = getenv("GOOGLE_CLOUD_PROJECT")
+	}
+	if e.FleetFile == "" {
+		errs = append(errs, errors.New("NEGFLEET_FLEET: missing; want the path of the fleet file"))
+	}
+	if u, err := url.Parse(e.ComputeEndpoint); e.ComputeEndpoint != "" && (err != nil || u.Host == "" || !strings.HasSuffix(u.Path, "/compute/v1/")) {
+		errs = append(errs, fmt.Errorf("NEGFLEET_COMPUTE_ENDPOINT %q: want a URL that ends in /compute/v1/", e.ComputeEndpoint))
+	}
+	e.DeletionGrace = duration(getenv, "NEGFLEET_DELETION_GRACE", time.Minute, &errs)
+	e.LookInterval = duration(getenv, "NEGFLEET_LOOK_INTERVAL", time.Second, &errs)
+	return e, errors.Join(errs...)
+}
+
+// Function reads the environment of a function that publishes.
+func (e Env) Function() error {
+	if e.PubSubProject == "" {
+		return errors.New("PUBSUB_PROJECT_ID: missing; want the project of the topics")
+	}
+	return nil
+}
+
+func duration(getenv func(string) string, name string, fallback time.Duration, errs *[]error) time.Duration {
+	value := getenv(name)
+	if value == "" {
+		return fallback
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 || d > time.Hour {
+		*errs = append(*errs, fmt.Errorf("%s %q: want a duration such as 60s, at most an hour", name, value))
+		return fallback
+	}
+	return d
+}

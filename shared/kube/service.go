@@ -1,0 +1,193 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/negfleet/negfleet/shared/neg"
+)
+
+// Service reads a Service; nil when it does not exist.
+func (c *Cluster) Service(ctx context.Context, k neg.Key) (*neg.Service, error) {
+	s, err := c.client.CoreV1().Services(k.Namespace).Get(ctx, k.Service, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.fail("get service "+k.Namespace+"/"+k.Service, err)
+	}
+	return service(k, s), nil
+}
+
+func service(k neg.Key, s *corev1.Service) *neg.Service {
+	out := &neg.Service{
+		Key: k, UID: string(s.UID), ResourceVersion: s.ResourceVersion, Annotations: s.Annotations,
+		Type: string(s.Spec.Type), HasSelector: len(s.Spec.Selector) > 0,
+		Headless: s.Spec.ClusterIP == corev1.ClusterIPNone, Deleting: s.DeletionTimestamp != nil,
+	}
+	for _, p := range s.Spec.Ports {
+		out.Ports = append(out.Ports, neg.ServicePort{Name: p.Name, Port: p.Port, Protocol: string(p.Protocol)})
+	}
+	return out
+}
+
+// Slices reads all EndpointSlices of a Service.
+func (c *Cluster) Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error) {
+	var slices []neg.Slice
+	err := pages(func(o metav1.ListOptions) (string, error) {
+		o.LabelSelector = discoveryv1.LabelServiceName + "=" + k.Service
+		list, err := c.client.DiscoveryV1().EndpointSlices(k.Namespace).List(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		for i := range list.Items {
+			slices = append(slices, slice(&list.Items[i]))
+		}
+		return list.Continue, nil
+	})
+	if err != nil {
+		return nil, c.fail("list endpointslices of service "+k.Namespace+"/"+k.Service, err)
+	}
+	return slices, nil
+}
+
+func slice(s *discoveryv1.EndpointSlice) neg.Slice {
+	out := neg.Slice{Name: s.Name, AddressType: string(s.AddressType)}
+	for _, p := range s.Ports {
+		sp := neg.SlicePort{Port: p.Port}
+		if p.Name != nil {
+			sp.Name = *p.Name
+		}
+		if p.Protocol != nil {
+			sp.Protocol = string(*p.Protocol)
+		}
+		out.Ports = append(out.Ports, sp)
+	}
+	for _, e := range s.Endpoints {
+		se := neg.SliceEndpoint{Addresses: e.Addresses, Terminating: e.Conditions.Terminating != nil && *e.Conditions.Terminating}
+		if e.NodeName != nil {
+			se.Node = *e.NodeName
+		}
+		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
+			se.Pod = e.TargetRef.Name
+		}
+		out.Endpoints = append(out.Endpoints, se)
+	}
+	return out
+}
+
+// gceClasses are the Ingress classes that GKE serves with a Google load balancer; no class
+// at all is one of them.
+var gceClasses = []string{"", "gce", "gce-internal", "gce-regional-external"}
+
+// IngressPorts lists the Service ports that the namespace's Ingresses of a GCE class send
+// traffic to.
+func (c *Cluster) IngressPorts(ctx context.Context, namespace string) ([]neg.IngressPort, error) {
+	var ports []neg.IngressPort
+	err := pages(func(o metav1.ListOptions) (string, error) {
+		list, err := c.client.NetworkingV1().Ingresses(namespace).List(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		for i := range list.Items {
+			ports = append(ports, ingressPorts(&list.Items[i])...)
+		}
+		return list.Continue, nil
+	})
+	if err != nil {
+		return nil, c.fail("list ingresses in "+namespace, err)
+	}
+	return ports, nil
+}
+
+func ingressPorts(ing *networkingv1.Ingress) []neg.IngressPort {
+	class := ing.Annotations["kubernetes.io/ingress.class"]
+	if ing.Spec.IngressClassName != nil {
+		class = *ing.Spec.IngressClassName
+	}
+	if !slices.Contains(gceClasses, class) || ing.DeletionTimestamp != nil {
+		return nil
+	}
+	var ports []neg.IngressPort
+	add := func(b *networkingv1.IngressBackend) {
+		if b != nil && b.Service != nil {
+			ports = append(ports, neg.IngressPort{Service: b.Service.Name, Number: b.Service.Port.Number, Name: b.Service.Port.Name})
+		}
+	}
+	add(ing.Spec.DefaultBackend)
+	for _, r := range ing.Spec.Rules {
+		if r.HTTP == nil {
+			continue
+		}
+		for i := range r.HTTP.Paths {
+			add(&r.HTTP.Paths[i].Backend)
+		}
+	}
+	return ports
+}
+
+// AnnotatedServices names the namespace's Services that ask for groups, with
+// ingressOnly those that ask for the ports an Ingress references.
+func (c *Cluster) AnnotatedServices(ctx context.Context, namespace string, ingressOnly bool) ([]string, error) {
+	var names []string
+	err := pages(func(o metav1.ListOptions) (string, error) {
+		list, err := c.client.CoreV1().Services(namespace).List(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		for _, s := range list.Items {
+			value, ok := s.Annotations[neg.AnnotationNEG]
+			if ok && (!ingressOnly || strings.Contains(value, `"ingress"`)) {
+				names = append(names, s.Name)
+			}
+		}
+		return list.Continue, nil
+	})
+	if err != nil {
+		return nil, c.fail("list services in "+namespace, err)
+	}
+	return names, nil
+}
+
+// ServiceOfSlice reads which Service an EndpointSlice belongs to.
+func (c *Cluster) ServiceOfSlice(ctx context.Context, namespace, name string) (service string, exists bool, err error) {
+	s, err := c.client.DiscoveryV1().EndpointSlices(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, c.fail("get endpointslice "+namespace+"/"+name, err)
+	}
+	service = s.Labels[discoveryv1.LabelServiceName]
+	return service, service != "", nil
+}
+
+// SetStatus writes the neg-status annotation of exactly that Service; an empty value
+// removes it. A Service that was deleted or made anew meanwhile is left alone.
+func (c *Cluster) SetStatus(ctx context.Context, s *neg.Service, value string) error {
+	annotation := map[string]any{neg.AnnotationStatus: nil}
+	if value != "" {
+		annotation[neg.AnnotationStatus] = value
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.UID, "annotations": annotation}})
+	if err != nil {
+		return err
+	}
+	_, err = c.client.CoreV1().Services(s.Key.Namespace).Patch(ctx, s.Key.Service, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "negfleet"})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	if err != nil {
+		return c.fail("patch "+neg.AnnotationStatus+" of service "+s.Key.Namespace+"/"+s.Key.Service, err)
+	}
+	return nil
+}

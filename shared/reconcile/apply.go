@@ -1,0 +1,198 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+)
+
+func additions(steps []plan.Step) []plan.Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return s.Op.Removes() })
+}
+
+func deletesGroup(steps []plan.Step) bool {
+	return slices.ContainsFunc(steps, func(s plan.Step) bool { return s.Op == plan.DeleteGroup })
+}
+
+// apply takes steps: those of one group in order, groups beside each other. What fails in
+// one group does not stop another. The observed state follows what was done.
+func (l *look) apply(ctx context.Context, steps []plan.Step) error {
+	byGroup := map[neg.GroupID][]plan.Step{}
+	var order []neg.GroupID
+	for _, s := range steps {
+		if byGroup[s.Group] == nil {
+			order = append(order, s.Group)
+		}
+		byGroup[s.Group] = append(byGroup[s.Group], s)
+	}
+	var mu sync.Mutex
+	var errs []error
+	var taken []plan.Step
+	var g errgroup.Group
+	g.SetLimit(width)
+	for _, id := range order {
+		g.Go(func() error {
+			done, err := l.applyInOrder(ctx, byGroup[id], &mu)
+			mu.Lock()
+			defer mu.Unlock()
+			taken, errs = append(taken, done...), append(errs, err)
+			return nil
+		})
+	}
+	_ = g.Wait() // errors are joined in errs
+	l.observed = plan.Apply(l.observed, taken)
+	l.result.Taken = append(l.result.Taken, taken...)
+	return errors.Join(errs...)
+}
+
+func (l *look) applyInOrder(ctx context.Context, steps []plan.Step, mu *sync.Mutex) ([]plan.Step, error) {
+	var done []plan.Step
+	for _, s := range steps {
+		rejected, err := l.take(ctx, s)
+		mu.Lock()
+		l.rejected = append(l.rejected, rejected...)
+		mu.Unlock()
+		if err != nil {
+			return done, err
+		}
+		s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e neg.Endpoint) bool {
+			return slices.ContainsFunc(rejected, func(r neg.Rejected) bool { return r.Endpoint == e })
+		})
+		done = append(done, s)
+	}
+	return done, nil
+}
+
+// take is the one place where the cloud is changed.
+func (l *look) take(ctx context.Context, s plan.Step) ([]neg.Rejected, error) {
+	notAfter := l.readAt.Add(evidenceAge)
+	switch s.Op {
+	case plan.CreateGroup:
+		return nil, l.scope.Cloud.CreateGroup(ctx, s.Group, neg.OwnerOf(l.scope.UID, l.key, s.Port))
+	case plan.Attach:
+		return l.scope.Cloud.Attach(ctx, s.Group, s.Endpoints)
+	case plan.Detach:
+		return nil, l.scope.Cloud.Detach(ctx, s.Group, s.Endpoints, notAfter)
+	case plan.DeleteGroup:
+		return nil, l.scope.Cloud.DeleteGroup(ctx, s.Group, notAfter)
+	}
+	return nil, fmt.Errorf("step %s: unknown op", s.Op)
+}
+
+// remove takes the removals, each on evidence read for it. First goes what is no longer
+// live in the groups that stay. Whole groups go after the grace, and only when all that
+// should replace them could be made.
+func (l *look) remove(ctx context.Context, wholeAdded bool) error {
+	var errs []error
+	if len(l.inWantedGroups(l.removals())) > 0 {
+		err := l.confirm(ctx, false)
+		if err == nil {
+			err = l.apply(ctx, l.inWantedGroups(l.removals()))
+		}
+		errs = append(errs, err)
+	}
+	if deletesGroup(l.removals()) && wholeAdded {
+		err := l.waitGrace(ctx)
+		if err == nil {
+			err = l.confirm(ctx, true)
+		}
+		if err == nil {
+			err = l.apply(ctx, l.removals())
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (l *look) removals() []plan.Step {
+	steps := l.policy.Filter(plan.Diff(l.desired, l.observed))
+	return slices.DeleteFunc(steps, func(s plan.Step) bool { return !s.Op.Removes() })
+}
+
+// inWantedGroups leaves out the removals that lead to the deletion of a group: they need
+// the grace.
+func (l *look) inWantedGroups(steps []plan.Step) []plan.Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool {
+		_, wanted := l.desired.Group(s.Group)
+		return !wanted
+	})
+}
+
+// waitGrace lets the deletion grace pass, unless news of the key comes first.
+func (l *look) waitGrace(ctx context.Context) error {
+	l.log.InfoContext(ctx, "a group is to be deleted: waiting out the grace", "grace", l.r.Grace.String())
+	timer := time.NewTimer(l.r.Grace)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-l.turn.Newer:
+		return ErrSuperseded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// confirm reads the cluster again and plans anew. Before a group is deleted the cluster
+// must also prove that it is still the one we mean.
+func (l *look) confirm(ctx context.Context, deleting bool) error {
+	if deleting {
+		uid, err := l.scope.Cluster.UID(ctx)
+		if err != nil {
+			return err
+		}
+		if uid != l.scope.UID {
+			return neg.Block("ClusterReplaced", "cluster %s: answers with kube-system UID %s, the fleet file says %s; nothing is deleted", l.key.Cluster, uid, l.scope.UID)
+		}
+	}
+	if err := l.readService(ctx); err != nil {
+		return err
+	}
+	return l.readCluster(ctx)
+}
+
+// followUp reads the cluster once more after a run that changed the cloud. What it wants
+// by now that this run did not do is for another look.
+func (l *look) followUp(ctx context.Context) error {
+	if len(l.result.Taken) == 0 {
+		return nil
+	}
+	if err := l.confirm(ctx, false); err != nil {
+		return err
+	}
+	left := l.withoutRejected(l.policy.Filter(plan.Diff(l.desired, l.observed)))
+	if len(left) == 0 {
+		return nil
+	}
+	if l.turn.Chain >= maxChain {
+		l.log.WarnContext(ctx, "the key keeps changing; left to the sweep", "reason", "FightingWriter", "step", left[0].Headline())
+		l.problems = append(l.problems, plan.Problem{Reason: "FightingWriter", Message: fmt.Sprintf("after %d looks there is still this to do: %s; something else may be changing the same objects", maxChain, left[0].Headline())})
+		return nil
+	}
+	return l.r.Publish(ctx, l.key, l.turn.Chain+1)
+}
+
+// withoutRejected leaves out what the API refused a moment ago.
+func (l *look) withoutRejected(steps []plan.Step) []plan.Step {
+	var left []plan.Step
+	for _, s := range steps {
+		if s.Op == plan.Attach {
+			s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e neg.Endpoint) bool {
+				return slices.ContainsFunc(l.rejected, func(r neg.Rejected) bool { return r.Endpoint == e })
+			})
+			if len(s.Endpoints) == 0 {
+				continue
+			}
+		}
+		left = append(left, s)
+	}
+	return left
+}

@@ -1,0 +1,206 @@
+// Package reconcile makes the groups of one Key right: observe, desired, diff, apply. It is
+// the only package that changes the cloud; everything else finds keys and publishes them.
+//
+// A look reads the cloud first and the cluster last: what another instance attaches
+// between the two reads is attached again, which is harmless, while in the other order a
+// live Pod would be detached. Additions run first. Before the first removal the cluster is
+// read again and the plan made anew, and no removal is sent later than evidenceAge after
+// the read that justifies it. A plan that deletes a group is made twice, a deletion grace
+// apart.
+//
+// What a run wrote it knows, so it ends with one more read of the cluster alone: if that
+// wants something else by now, the key is published once more. Each instance thus repairs
+// what it wrote on evidence that went stale meanwhile, and a quiet change costs the
+// Compute API nothing more.
+//
+// The package must not import Kubernetes, Compute or Pub/Sub: it declares the two small
+// interfaces it needs.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+)
+
+// A Cluster is what a look reads of a Kubernetes cluster, and the two things it writes.
+type Cluster interface {
+	// UID reads the cluster's identity.
+	UID(ctx context.Context) (string, error)
+	// Service is nil when there is none.
+	Service(ctx context.Context, k neg.Key) (*neg.Service, error)
+	// Slices returns all EndpointSlices of the Service, or an error.
+	Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error)
+	// Nodes may be a few minutes old unless fresh.
+	Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, error)
+	IngressPorts(ctx context.Context, namespace string) ([]neg.IngressPort, error)
+	// OtherWriter names what shows that another controller serves the Service; empty: none.
+	OtherWriter(ctx context.Context, namespace, service string) (string, error)
+
+	SetStatus(ctx context.Context, s *neg.Service, value string) error
+	Note(ctx context.Context, s *neg.Service, n neg.Note) error
+}
+
+// A Cloud is the groups of one project. What is done already is success.
+type Cloud interface {
+	// Owned lists the groups that carry the token, whole or not at all.
+	Owned(ctx context.Context, token string) ([]neg.OwnedGroup, error)
+	Endpoints(ctx context.Context, id neg.GroupID) (endpoints []neg.Endpoint, exists bool, err error)
+
+	CreateGroup(ctx context.Context, id neg.GroupID, owner neg.Owner) error
+	Attach(ctx context.Context, id neg.GroupID, endpoints []neg.Endpoint) ([]neg.Rejected, error)
+	// Detach and DeleteGroup send nothing after notAfter.
+	Detach(ctx context.Context, id neg.GroupID, endpoints []neg.Endpoint, notAfter time.Time) error
+	DeleteGroup(ctx context.Context, id neg.GroupID, notAfter time.Time) error
+}
+
+// A Scope is where a cluster's keys are reconciled: what the fleet file says of the
+// cluster, the cluster itself, whose UID was checked, and its project's groups.
+type Scope struct {
+	UID     string
+	Project string
+	Zones   []neg.Zone
+	Policy  plan.Policy
+	// Skip is why negfleet does not reconcile this cluster; empty when it does.
+	Skip    string
+	Cluster Cluster
+	Cloud   Cloud
+}
+
+// A Reconciler looks at keys.
+type Reconciler struct {
+	// Open returns the scope of a cluster of the fleet file.
+	Open func(ctx context.Context, cluster string) (Scope, error)
+	// Publish asks for another look at k.
+	Publish func(ctx context.Context, k neg.Key, chain int) error
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Grace is how long a plan that deletes a group must stay the same.
+	Grace time.Duration
+
+	mu       sync.Mutex
+	verified map[neg.Key]string // custom group names that were seen to be ours
+}
+
+// maxChain is how many follow-up looks one change may cause before it is left to the sweep.
+const maxChain = 3
+
+// evidenceAge is how old the read that justifies a removal may be when the removal is sent.
+// The promise is 10 s until it is accepted.
+const evidenceAge = 8 * time.Second
+
+// A Turn is one look's place in the order of looks at its key.
+type Turn struct {
+	Chain int
+	// Began is called right before the first read of the cluster: what is reported from
+	// then on is for the next look.
+	Began func()
+	// Newer is closed when a later look at the same key is waiting.
+	Newer <-chan struct{}
+}
+
+// ErrSuperseded ends a look that waited out a grace when news of its key came: the next
+// look decides afresh.
+var ErrSuperseded = errors.New("superseded by a newer look")
+
+// A Result is what a look found and did.
+type Result struct {
+	Planned []plan.Step // all that Diff asked for at first
+	Taken   []plan.Step // what was done
+}
+
+// Plan observes and diffs k, and writes nothing.
+func (r *Reconciler) Plan(ctx context.Context, k neg.Key) ([]plan.Step, []plan.Problem, error) {
+	scope, err := r.Open(ctx, k.Cluster)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &look{r: r, key: k, scope: scope, turn: Turn{Began: func() {}}, log: r.Log}
+	if err := l.observe(ctx); err != nil {
+		return nil, nil, err
+	}
+	steps := plan.Diff(l.desired, l.observed)
+	return steps, l.problems, l.otherWriter(ctx, steps)
+}
+
+// Look makes k right, or says why not: see neg.OutcomeOf. What blocks it is also noted on
+// the Service.
+func (r *Reconciler) Look(ctx context.Context, k neg.Key, turn Turn) (Result, error) {
+	log := r.Log.With("key", k.String(), "chain", turn.Chain)
+	scope, err := r.Open(ctx, k.Cluster)
+	if err != nil {
+		return Result{}, err
+	}
+	if scope.Skip != "" {
+		log.InfoContext(ctx, "skipped", "why", scope.Skip)
+		return Result{}, nil
+	}
+	l := &look{r: r, key: k, scope: scope, turn: turn, log: log}
+	err = l.run(ctx)
+	if errors.Is(err, ErrSuperseded) {
+		return l.result, err
+	}
+	return l.result, errors.Join(err, l.note(ctx, err))
+}
+
+// A look is one observe, diff, apply of a Key.
+type look struct {
+	r     *Reconciler
+	key   neg.Key
+	scope Scope
+	turn  Turn
+	log   *slog.Logger
+
+	in       plan.Input
+	status   neg.Status
+	policy   plan.Policy
+	readAt   time.Time // when the newest read of the cluster began
+	observed neg.State // kept true to what this look writes
+	desired  neg.State
+	problems []plan.Problem
+	rejected []neg.Rejected
+	result   Result
+}
+
+// run is the sentence.
+func (l *look) run(ctx context.Context) error {
+	if err := l.observe(ctx); err != nil {
+		return err
+	}
+	l.result.Planned = plan.Diff(l.desired, l.observed)
+	steps := l.policy.Filter(l.result.Planned)
+	l.logPlan(ctx, steps)
+	if err := l.otherWriter(ctx, steps); err != nil {
+		return err
+	}
+	added := l.apply(ctx, additions(steps))
+	removed := l.remove(ctx, added == nil)
+	if errors.Is(removed, ErrSuperseded) {
+		return errors.Join(added, removed)
+	}
+	return errors.Join(added, removed, l.writeStatus(ctx), l.followUp(ctx))
+}
+
+// logPlan writes each step as "negfleet plan" prints it, endpoints counted.
+func (l *look) logPlan(ctx context.Context, taken []plan.Step) {
+	for _, s := range l.result.Planned {
+		l.log.InfoContext(ctx, s.Headline(), "step", s.Op.String(), "group", s.Group.String(), "policy", l.policy.String(), "write", contains(taken, s))
+	}
+	for _, p := range l.problems {
+		l.log.WarnContext(ctx, p.Message, "reason", p.Reason)
+	}
+}
+
+func contains(steps []plan.Step, s plan.Step) bool {
+	for _, t := range steps {
+		if t.Op == s.Op && t.Group == s.Group {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,128 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+)
+
+// generatedByGKE starts the names of the groups that GKE's own controller generates.
+const generatedByGKE = "k8s1-"
+
+// otherWriter refuses to write where another controller shows itself: in neg-status, or,
+// looked up before the first group is made, in a ServiceNetworkEndpointGroup.
+func (l *look) otherWriter(ctx context.Context, steps []plan.Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	for _, name := range l.status.Names() {
+		if strings.HasPrefix(name, generatedByGKE) {
+			return l.blockedBy(fmt.Sprintf("annotation %s names %s", neg.AnnotationStatus, name))
+		}
+	}
+	if l.in.Service == nil || steps[0].Op != plan.CreateGroup {
+		return nil
+	}
+	other, err := l.scope.Cluster.OtherWriter(ctx, l.key.Namespace, l.key.Service)
+	if err != nil {
+		return err
+	}
+	if other != "" {
+		return l.blockedBy("there is a " + other)
+	}
+	return nil
+}
+
+func (l *look) blockedBy(evidence string) error {
+	return neg.Block("OtherWriter", "service %s/%s: GKE's own controller serves it: %s; switch the cluster's HttpLoadBalancing add-on off, or use negs: gke in the fleet file", l.key.Namespace, l.key.Service, evidence)
+}
+
+// writeStatus writes neg-status from the groups that exist.
+func (l *look) writeStatus(ctx context.Context) error {
+	svc := l.in.Service
+	if svc == nil || svc.Deleting || l.policy == plan.Observe {
+		return nil
+	}
+	ports, _ := plan.Ports(l.in)
+	next := l.status.With(l.observed, plan.Names(ports))
+	if next.Equal(l.status) {
+		return nil
+	}
+	return l.scope.Cluster.SetStatus(ctx, svc, next.String())
+}
+
+// note makes problems and what blocks the key visible on the Service.
+func (l *look) note(ctx context.Context, err error) error {
+	svc := l.in.Service
+	if svc == nil || l.scope.Policy == plan.Observe || svc.Annotations[neg.AnnotationPolicy] == plan.Observe.String() {
+		return nil
+	}
+	var notes []neg.Note
+	for _, p := range l.problems {
+		notes = append(notes, neg.Note{Warning: true, Reason: p.Reason, Message: p.Message})
+	}
+	for _, b := range neg.BlockedReasons(err) {
+		notes = append(notes, neg.Note{Warning: true, Reason: b.Reason, Message: b.Error()})
+	}
+	if len(l.rejected) > 0 {
+		notes = append(notes, neg.Note{Warning: true, Reason: "EndpointRejected", Message: rejectedText(l.rejected)})
+	}
+	if slices.ContainsFunc(l.result.Taken, func(s plan.Step) bool { return s.Op == plan.CreateGroup || s.Op == plan.DeleteGroup }) {
+		notes = append(notes, neg.Note{Reason: "GroupsChanged", Message: countText(l.result.Taken)})
+	}
+	var errs []error
+	for _, n := range merge(notes) {
+		errs = append(errs, l.scope.Cluster.Note(ctx, svc, n))
+	}
+	return errors.Join(errs...)
+}
+
+// merge makes one note of those with one reason.
+func merge(notes []neg.Note) []neg.Note {
+	var out []neg.Note
+	at := map[string]int{}
+	for _, n := range notes {
+		if i, ok := at[n.Reason]; ok {
+			out[i].Message += "; " + n.Message
+			continue
+		}
+		at[n.Reason] = len(out)
+		out = append(out, n)
+	}
+	return out
+}
+
+func rejectedText(rejected []neg.Rejected) string {
+	text := fmt.Sprintf("%d endpoints were refused by the Compute API: %s: %s", len(rejected), rejected[0].Endpoint, rejected[0].Why)
+	if len(rejected) > 1 {
+		text += fmt.Sprintf("; and %d more", len(rejected)-1)
+	}
+	return text
+}
+
+// countText says what a look did, in the order of the ops; empty when it did nothing.
+func countText(taken []plan.Step) string {
+	var parts []string
+	for op := plan.CreateGroup; op <= plan.DeleteGroup; op++ {
+		groups, endpoints := 0, 0
+		for _, s := range taken {
+			if s.Op == op {
+				groups++
+				endpoints += len(s.Endpoints)
+			}
+		}
+		switch {
+		case groups == 0:
+		case endpoints > 0:
+			parts = append(parts, fmt.Sprintf("%s: %d endpoints in %d groups", op, endpoints, groups))
+		default:
+			parts = append(parts, fmt.Sprintf("%s: %d groups", op, groups))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
