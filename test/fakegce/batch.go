@@ -54,7 +54,7 @@ func (s *Server) answerParts(r *http.Request, in *multipart.Reader, out *multipa
 			return err
 		}
 		rec := httptest.NewRecorder()
-		s.serveAPI(rec, inner.WithContext(r.Context()))
+		s.serveAPI(rec, inner.WithContext(r.Context()), true)
 		if err := writePart(out, part.Header.Get("Content-ID"), rec); err != nil {
 			return err
 		}

@@ -22,7 +22,8 @@ type Call struct {
 	Endpoints int       `json:"endpoints,omitempty"` // in the request, or in a listing
 	Operation string    `json:"operation,omitempty"`
 	RequestID string    `json:"requestId,omitempty"`
-	Fault     string    `json:"fault,omitempty"` // that was injected
+	Fault     string    `json:"fault,omitempty"`   // that was injected
+	Batched   bool      `json:"batched,omitempty"` // came as a part of a batch
 }
 
 func (e *Call) fill(c *call) {

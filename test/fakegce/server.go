@@ -69,14 +69,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/batch" || strings.HasPrefix(path, "/batch/"):
 		s.serveBatch(w, r)
 	default:
-		s.serveAPI(w, r)
+		s.serveAPI(w, r, false)
 	}
 }
 
 // serveAPI answers one API call and writes it into the journal.
-func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, batched bool) {
 	c := s.newCall(r)
-	entry := Call{Time: s.clock.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery}
+	entry := Call{Time: s.clock.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Batched: batched}
 	if c != nil {
 		entry.Verb = c.method.ID
 		c.fault = s.faults.choose(c.method.ID, r.URL.Path)

@@ -1,0 +1,286 @@
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/negfleet/negfleet/test/fakegce"
+)
+
+// discovery is the part of a discovery document that is checked.
+type discovery struct {
+	Resources map[string]struct {
+		Methods map[string]method `json:"methods"`
+	} `json:"resources"`
+	Schemas map[string]schema `json:"schemas"`
+}
+
+type method struct {
+	HTTPMethod string            `json:"httpMethod"`
+	Path       string            `json:"path"`
+	Parameters map[string]schema `json:"parameters"`
+	Response   struct {
+		Ref string `json:"$ref"`
+	} `json:"response"`
+}
+
+type schema struct {
+	Ref        string            `json:"$ref"`
+	Type       string            `json:"type"`
+	Format     string            `json:"format"`
+	Location   string            `json:"location"`
+	Enum       []string          `json:"enum"`
+	Properties map[string]schema `json:"properties"`
+	Additional *schema           `json:"additionalProperties"`
+	Items      *schema           `json:"items"`
+}
+
+func readDiscovery(t *testing.T) *discovery {
+	t.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "google.golang.org/api").Output()
+	if err != nil {
+		t.Fatalf("finding the client's module: %v", err)
+	}
+	raw, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "compute/v1/compute-api.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &discovery{}
+	if err := json.Unmarshal(raw, d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *discovery) method(id string) (method, bool) {
+	resource, name, _ := strings.Cut(id, ".")
+	m, ok := d.Resources[resource].Methods[name]
+	return m, ok
+}
+
+func TestMethodsExist(t *testing.T) {
+	d := readDiscovery(t)
+	for _, m := range fakegce.Methods() {
+		want, ok := d.method(m.ID)
+		if !ok {
+			t.Errorf("%s does not exist", m.ID)
+			continue
+		}
+		if m.HTTP != want.HTTPMethod || m.Path != want.Path {
+			t.Errorf("%s is %s %s, want %s %s", m.ID, m.HTTP, m.Path, want.HTTPMethod, want.Path)
+		}
+		for _, name := range m.Query {
+			if want.Parameters[name].Location != "query" {
+				t.Errorf("%s has no parameter %s", m.ID, name)
+			}
+		}
+	}
+}
+
+// conforms reports what of a JSON value its schema does not have.
+func (d *discovery) conforms(at string, value any, s schema) []string {
+	if s.Ref != "" {
+		s = d.Schemas[s.Ref]
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		return d.objectConforms(at, v, s)
+	case []any:
+		if s.Type != "array" {
+			return []string{at + " is an array, want " + s.Type}
+		}
+		var bad []string
+		for i, item := range v {
+			bad = append(bad, d.conforms(fmt.Sprintf("%s[%d]", at, i), item, *s.Items)...)
+		}
+		return bad
+	}
+	if !scalarConforms(value, s) {
+		return []string{fmt.Sprintf("%s = %v (%T), want %s %s %v", at, value, value, s.Type, s.Format, s.Enum)}
+	}
+	return nil
+}
+
+func (d *discovery) objectConforms(at string, v map[string]any, s schema) []string {
+	var bad []string
+	if s.Type != "object" {
+		return []string{at + " is an object, want " + s.Type}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		field, ok := s.Properties[name]
+		if !ok && s.Additional != nil {
+			field, ok = *s.Additional, true
+		}
+		if !ok {
+			bad = append(bad, at+"."+name+" does not exist")
+			continue
+		}
+		bad = append(bad, d.conforms(at+"."+name, v[name], field)...)
+	}
+	return bad
+}
+
+// scalarConforms: 64 bit numbers travel as text.
+func scalarConforms(value any, s schema) bool {
+	switch v := value.(type) {
+	case string:
+		return s.Type == "string" && (len(s.Enum) == 0 || slices.Contains(s.Enum, v))
+	case float64:
+		return s.Type == "number" || s.Type == "integer" && v == float64(int64(v))
+	case bool:
+		return s.Type == "boolean"
+	}
+	return false
+}
+
+// conversation calls every method, some to be answered with an error inside an
+// operation, some with warnings.
+var conversation = []struct{ verb, path, body string }{
+	{"POST", "zones/Z/networkEndpointGroups", `{"name":"a","networkEndpointType":"GCE_VM_IP_PORT","defaultPort":80,"description":"d","annotations":{"k":"v"},"subnetwork":"default"}`},
+	{"POST", "zones/Z/networkEndpointGroups", `{"name":"b","networkEndpointType":"GCE_VM_IP"}`},
+	{"GET", "zones/Z/networkEndpointGroups/a", ""},
+	{"GET", "zones/Z/networkEndpointGroups?maxResults=1", ""},
+	{"POST", "zones/Z/networkEndpointGroups/a/attachNetworkEndpoints?requestId=9b2c7a52-7d1c-4c0e-9a10-0b1d3f6a7e01", `{"networkEndpoints":[{"instance":"node-1","ipAddress":"10.8.0.1","annotations":{"k":"v"}},{"instance":"node-1"}]}`},
+	{"POST", "zones/Z/networkEndpointGroups/a/listNetworkEndpoints?maxResults=1", `{"healthStatus":"SHOW"}`},
+	{"POST", "zones/Z/networkEndpointGroups/a/detachNetworkEndpoints", `{"networkEndpoints":[{"instance":"node-1"}]}`},
+	{"GET", "aggregated/networkEndpointGroups", ""},
+	{"POST", "regions/R/networkEndpointGroups", `{"name":"s","networkEndpointType":"SERVERLESS","cloudRun":{"service":"web"}}`},
+	{"POST", "regions/R/networkEndpointGroups", `{"name":"i","networkEndpointType":"INTERNET_IP_PORT"}`},
+	{"POST", "zones/Z/networkEndpointGroups", `{"name":"over-quota","networkEndpointType":"NON_GCP_PRIVATE_IP_PORT"}`},
+	{"GET", "regions/R/networkEndpointGroups/i", ""},
+	{"GET", "regions/R/networkEndpointGroups", ""},
+	{"POST", "regions/R/networkEndpointGroups/i/attachNetworkEndpoints", `{"networkEndpoints":[{"ipAddress":"192.0.2.1","port":443}]}`},
+	{"POST", "regions/R/networkEndpointGroups/i/listNetworkEndpoints", ""},
+	{"POST", "regions/R/networkEndpointGroups/i/detachNetworkEndpoints", `{"networkEndpoints":[{"ipAddress":"192.0.2.1","port":443}]}`},
+	{"DELETE", "regions/R/networkEndpointGroups/i", ""},
+	{"POST", "global/networkEndpointGroups", `{"name":"f","networkEndpointType":"INTERNET_FQDN_PORT","defaultPort":443}`},
+	{"GET", "global/networkEndpointGroups/f", ""},
+	{"GET", "global/networkEndpointGroups", ""},
+	{"POST", "global/networkEndpointGroups/f/attachNetworkEndpoints", `{"networkEndpoints":[{"fqdn":"negfleet.dev"}]}`},
+	{"POST", "global/networkEndpointGroups/f/listNetworkEndpoints", ""},
+	{"POST", "global/networkEndpointGroups/f/detachNetworkEndpoints", `{"networkEndpoints":[{"fqdn":"negfleet.dev"}]}`},
+	{"DELETE", "global/networkEndpointGroups/f", ""},
+	{"DELETE", "zones/Z/networkEndpointGroups/b", ""},
+	{"GET", "zones/Z/operations", ""},
+	{"GET", "regions/R/operations", ""},
+	{"GET", "global/operations", ""},
+	{"GET", "aggregated/operations", ""},
+	{"GET", "zones/Z/operations/OP", ""},
+	{"POST", "zones/Z/operations/OP/wait", ""},
+	{"DELETE", "zones/Z/operations/OP", ""},
+	{"GET", "regions/R/operations/OP", ""},
+	{"POST", "regions/R/operations/OP/wait", ""},
+	{"DELETE", "regions/R/operations/OP", ""},
+	{"GET", "global/operations/OP", ""},
+	{"POST", "global/operations/OP/wait", ""},
+	{"DELETE", "global/operations/OP", ""},
+	{"GET", "zones/Z/instances/node-1", ""},
+	{"GET", "zones/Z/instances", ""},
+	{"GET", "aggregated/instances", ""},
+	{"DELETE", "zones/Z/instances/node-1", ""},
+	{"GET", "global/networks/default", ""},
+	{"GET", "global/networks", ""},
+	{"GET", "regions/R/subnetworks/default", ""},
+	{"GET", "regions/R/subnetworks/with-ranges", ""},
+	{"GET", "regions/R/subnetworks", ""},
+	{"GET", "aggregated/subnetworks", ""},
+	{"GET", "zones/Z", ""},
+	{"GET", "zones", ""},
+	{"GET", "regions/R", ""},
+	{"GET", "regions", ""},
+	{"GET", "", ""},
+}
+
+// TestAnswersConform holds every field of every answer against its schema.
+func TestAnswersConform(t *testing.T) {
+	d := readDiscovery(t)
+	server, target := emulator(t, fakegce.Options{NEGQuota: 4})
+	if err := server.Seed(fakegce.Seed{Projects: []string{target.Project}, Subnetworks: []fakegce.Subnetwork{{
+		Region: "europe-west1", Name: "with-ranges", Range: "10.9.0.0/24", SecondaryRanges: map[string]string{"pods": "10.12.0.0/16"},
+	}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.AddFaults(fakegce.Fault{Path: "/aggregated/instances$", Unreachable: "zones/us-east1-b"}); err != nil {
+		t.Fatal(err)
+	}
+	base := fakegce.ComputeEndpoint(fakegce.Start(t, server)) + "projects/" + target.Project + "/"
+	place := strings.NewReplacer("zones/Z", "zones/"+target.Zone, "regions/R", "regions/europe-west1")
+	last := map[string]string{} // the newest operation by scope
+	for _, c := range conversation {
+		scope, rest, _ := strings.Cut(place.Replace(c.path), "/operations/")
+		path := scope
+		if rest != "" {
+			path += "/operations/" + strings.Replace(rest, "OP", last[scope], 1)
+		}
+		answer := ask(t, c.verb, base+path, c.body)
+		calls := server.Calls(fakegce.CallFilter{})
+		id := calls[len(calls)-1].Verb
+		m, ok := d.method(id)
+		if !ok {
+			t.Fatalf("%s %s went to %q", c.verb, path, id)
+		}
+		if collection := strings.Index(path, "/networkEndpointGroups"); answer["kind"] == "compute#operation" && collection > 0 {
+			last[path[:collection]] = answer["name"].(string)
+		}
+		if m.Response.Ref == "" && len(answer) > 0 {
+			t.Errorf("%s answers %v, want nothing", id, answer)
+		}
+		if m.Response.Ref == "" {
+			continue
+		}
+		for _, bad := range d.conforms(id, answer, schema{Ref: m.Response.Ref}) {
+			t.Error(bad)
+		}
+	}
+	everyMethodCalled(t, server)
+}
+
+func everyMethodCalled(t *testing.T, server *fakegce.Server) {
+	t.Helper()
+	var all []string
+	for _, m := range fakegce.Methods() {
+		all = append(all, m.ID)
+	}
+	slices.Sort(all)
+	called := slices.Sorted(maps.Keys(server.Stats().Verbs))
+	if diff := cmp.Diff(all, called); diff != "" {
+		t.Errorf("methods called, -want +got:\n%s", diff)
+	}
+}
+
+// ask wants success; no content is an object without fields.
+func ask(t *testing.T, verb, url, body string) map[string]any {
+	t.Helper()
+	req, err := http.NewRequest(verb, strings.TrimSuffix(url, "/"), strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := map[string]any{}
+	if res.StatusCode == http.StatusNoContent {
+		return answer
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s %s", verb, url, res.Status, raw)
+	}
+	return answer
+}
