@@ -26,6 +26,7 @@ type Turns struct {
 
 	mu    sync.Mutex
 	queue map[neg.Key]*queue
+	room  int // how many keys queue holds before it is cleaned
 }
 
 // A queue is the looks of one key: one that runs and reads, and one that waits.
@@ -39,6 +40,7 @@ type queue struct {
 type pending struct {
 	done    chan struct{}
 	newer   chan struct{}
+	told    bool // newer is closed
 	err     error
 	cancel  context.CancelFunc
 	waiters int
@@ -97,8 +99,9 @@ func (t *Turns) join(k neg.Key, chain int) (p *pending, leads bool, before *pend
 	if q.open == nil {
 		q.open = &pending{done: make(chan struct{}), newer: make(chan struct{}), chain: chain}
 		leads = true
-		if q.running != nil {
+		if q.running != nil && !q.running.told {
 			close(q.running.newer)
+			q.running.told = true
 		}
 	}
 	q.open.waiters++
@@ -158,20 +161,24 @@ func (t *Turns) seal(k neg.Key, p *pending) {
 }
 
 func (t *Turns) end(k neg.Key, p *pending, err error) {
-	t.seal(k, p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	q := t.queue[k]
-	q.running = nil
+	if q.open == p {
+		q.open = nil
+	}
+	if q.running == p {
+		q.running = nil
+	}
 	p.err = err
 	close(p.done)
 	t.forget()
 }
 
-// forget drops the keys that nobody waits for and whose interval is over, when there are
-// many.
+// forget drops the keys that nobody waits for and whose interval is over, whenever their
+// number has doubled.
 func (t *Turns) forget() {
-	if len(t.queue) < 1000 {
+	if len(t.queue) < max(t.room, 1000) {
 		return
 	}
 	now := t.Now()
@@ -180,4 +187,5 @@ func (t *Turns) forget() {
 			delete(t.queue, k)
 		}
 	}
+	t.room = 2 * len(t.queue)
 }

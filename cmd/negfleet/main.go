@@ -1,0 +1,63 @@
+// Command negfleet is the operator's tool.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `negfleet keeps container-native load balancing right for a fleet of clusters.
+
+usage: negfleet COMMAND [flags]
+
+  plan [--json] CLUSTER/NAMESPACE/SERVICE
+      observe the Service and its groups and print what a look would do; writes nothing
+  version [--json]
+      print the version
+
+environment (plan):
+  NEGFLEET_FLEET             path of the fleet file
+  NEGFLEET_COMPUTE_ENDPOINT  another Compute API; empty: Google's
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run returns the exit code: 0 done, 1 failed, 2 called wrongly.
+func run(ctx context.Context, args []string, getenv func(string) string, out, errs io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(errs, usage)
+		return 2
+	}
+	var err error
+	switch args[0] {
+	case "plan":
+		err = planCommand(ctx, args[1:], getenv, out)
+	case "version":
+		err = versionCommand(args[1:], out)
+	case "help", "-h", "--help":
+		fmt.Fprint(out, usage)
+	default:
+		err = usageError{fmt.Sprintf("unknown command %q", args[0])}
+	}
+	if wrong, ok := err.(usageError); ok {
+		fmt.Fprintf(errs, "negfleet: %s\n\n%s", wrong.text, usage)
+		return 2
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "negfleet: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }

@@ -1,0 +1,129 @@
+// Package reconcile is the entry of the reconcile function: a Pub/Sub push of one Key in,
+// one look at it, an answer that says what becomes of the message. It decodes, calls and
+// answers; everything else is in shared/reconcile.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"github.com/negfleet/negfleet/shared/config"
+	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/reconcile"
+	"github.com/negfleet/negfleet/shared/scope"
+	"github.com/negfleet/negfleet/shared/telemetry"
+)
+
+// budget bounds a look, well under the 600 s ack deadline of the subscription.
+const budget = 500 * time.Second
+
+var (
+	log = telemetry.Logger()
+	mu  sync.Mutex
+	fn  *Function
+)
+
+// The framework's CloudEvent registration can wedge an instance for good
+// (https://github.com/cloudevents/sdk-go/issues/1224), so deliveries come in as plain HTTP.
+func init() { functions.HTTP("Reconcile", serve) }
+
+// serve builds the function at the first request. A failure is not kept: the next request
+// tries again.
+func serve(w http.ResponseWriter, r *http.Request) {
+	mu.Lock()
+	if fn == nil {
+		made, err := FromEnv(os.Getenv, log)
+		if err != nil {
+			mu.Unlock()
+			log.Error("the function cannot start", "reason", "Misconfigured", "error", err.Error())
+			event.Respond(w, err)
+			return
+		}
+		fn = made
+	}
+	mu.Unlock()
+	fn.ServeHTTP(w, r)
+}
+
+// A Function answers deliveries.
+type Function struct {
+	Look    func(context.Context, neg.Key, reconcile.Turn) (reconcile.Result, error)
+	Turns   *reconcile.Turns
+	Log     *slog.Logger
+	Project string // of the logs
+}
+
+// FromEnv makes the function that the environment describes. It calls nobody.
+func FromEnv(getenv func(string) string, log *slog.Logger) (*Function, error) {
+	env, err := config.ReadEnv(getenv)
+	if err := errors.Join(err, env.Function()); err != nil {
+		return nil, err
+	}
+	scopes, err := scope.New(env, log, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	publisher := event.NewPublisher(event.PublisherOptions{Project: env.PubSubProject, Ordered: env.OrderingKeys})
+	r := &reconcile.Reconciler{
+		Open: scopes.Open, Log: log, Now: time.Now, Grace: env.DeletionGrace,
+		Publish: func(ctx context.Context, k neg.Key, chain int) error {
+			return publisher.Publish(ctx, event.TopicKeys, event.Message{Key: k, Reason: "follow-up", Source: "reconcile", Observed: time.Now(), Chain: chain})
+		},
+	}
+	turns := &reconcile.Turns{Interval: env.LookInterval, Budget: budget, After: time.After, Now: time.Now}
+	return &Function{Look: r.Look, Turns: turns, Log: log, Project: env.PubSubProject}, nil
+}
+
+// ServeHTTP works one delivery off and answers it.
+func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
+	ctx := telemetry.WithTrace(r.Context(), r.Header)
+	delivery, err := event.Decode(r)
+	var message event.Message
+	if err == nil {
+		ctx = delivery.Context(ctx)
+		message, err = delivery.Message()
+	}
+	if err == nil && message.Key.Service == "" {
+		err = neg.Block(event.ReasonBadMessage, "key %s names no Service; such keys go to %s", message.Key, event.TopicGates)
+	}
+	if err == nil {
+		err = f.Turns.Do(ctx, message.Key, message.Chain, func(ctx context.Context, t reconcile.Turn) error {
+			_, err := f.Look(ctx, message.Key, t)
+			return err
+		})
+	}
+	outcome := event.Respond(w, err)
+	f.report(ctx, delivery, message, outcome, err, started)
+}
+
+// report is the one line that a delivery leaves.
+func (f *Function) report(ctx context.Context, d event.Delivery, m event.Message, outcome neg.Outcome, err error, started time.Time) {
+	level, text := slog.LevelInfo, "looked"
+	attrs := []slog.Attr{
+		slog.String("key", m.Key.String()), slog.String("outcome", outcome.String()), slog.String("source", m.Source), slog.Int("chain", m.Chain),
+		slog.String("messageId", d.ID), slog.Int("attempt", d.Attempt), slog.Duration("took", time.Since(started)), telemetry.Trace(ctx, f.Project),
+	}
+	if !m.Observed.IsZero() {
+		attrs = append(attrs, slog.Duration("age", time.Since(m.Observed)))
+	}
+	if err != nil {
+		level, text = slog.LevelWarn, err.Error()
+		for _, b := range neg.BlockedReasons(err) {
+			attrs = append(attrs, slog.String("reason", b.Reason))
+			if b.Reason == event.ReasonBadMessage {
+				level = slog.LevelError
+			}
+			break
+		}
+	}
+	f.Log.LogAttrs(ctx, level, text, attrs...)
+}
