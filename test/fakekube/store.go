@@ -150,13 +150,6 @@ func (st *store) nextVersion() string {
 	return strconv.FormatUint(st.rv, 10)
 }
 
-// version is the cluster's current resourceVersion.
-func (st *store) version() uint64 {
-	st.mu.RLock()
-	defer st.mu.RUnlock()
-	return st.rv
-}
-
 // sorted returns the entries that match, in key order, and the version they are at.
 func (st *store) sorted(r *resource, ns string, match func(*entry) bool) ([]*entry, uint64) {
 	st.mu.RLock()

@@ -157,14 +157,16 @@ func (s *suite) node(t *testing.T, label string) *corev1.Node {
 	}, metav1.CreateOptions{})
 	must(t, err)
 	t.Cleanup(func() {
-		if err := s.kube.CoreV1().Nodes().Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil {
+		err := s.kube.CoreV1().Nodes().Delete(context.Background(), name, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) { // a cloud's controller may have been there first
 			t.Errorf("clean up: %v", err)
 		}
 	})
 	return n
 }
 
-// pod creates a Pod with one readiness gate, on a node or on none.
+// pod creates a Pod with one readiness gate, on a node or on none. Its scheduler does
+// not exist, so that nothing moves it.
 func (s *suite) pod(t *testing.T, node string) *corev1.Pod {
 	t.Helper()
 	no := false
@@ -172,6 +174,7 @@ func (s *suite) pod(t *testing.T, node string) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "pod-"},
 		Spec: corev1.PodSpec{
 			NodeName:                     node,
+			SchedulerName:                "conformance.example.test",
 			AutomountServiceAccountToken: &no,
 			Containers:                   []corev1.Container{{Name: "main", Image: "example.test/app:1"}},
 			ReadinessGates:               []corev1.PodReadinessGate{{ConditionType: "example.test/gate"}},
