@@ -84,29 +84,36 @@ func (c *cluster) explain(ctx, startCtx context.Context, err error) error {
 	return err
 }
 
-// prepare claims everything that could be somebody else's: the directory, the
-// Pod network, the API server's port.
-func prepare(o Options) (c *cluster, err error) {
+func prepare(o Options) (*cluster, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c = &cluster{Options: o, ended: make(chan *child, 4)}
-	defer func() {
-		if err != nil {
-			c.release()
-		}
-	}()
-	if c.claims.lock, err = claimDir(o.Dir); err != nil {
+	c := &cluster{Options: o, ended: make(chan *child, 4)}
+	err := c.claim()
+	if err == nil {
+		err = c.writeCredentials()
+	}
+	if err != nil {
+		c.release()
 		return nil, err
 	}
-	if c.claims.octet, c.Octet, err = claimOctet(o.Octet); err != nil {
-		return nil, err
+	return c, nil
+}
+
+// claim takes everything that could be somebody else's: the directory, the
+// Pod network, the API server's port.
+func (c *cluster) claim() (err error) {
+	if c.claims.lock, err = claimDir(c.Dir); err != nil {
+		return err
 	}
-	if c.claims.port, c.APIPort, err = claimPort(o.APIPort); err != nil {
-		return nil, err
+	if c.claims.octet, c.Octet, err = claimOctet(c.Octet); err != nil {
+		return err
+	}
+	if c.claims.port, c.APIPort, err = claimPort(c.APIPort); err != nil {
+		return err
 	}
 	c.server = fmt.Sprintf("https://127.0.0.1:%d", c.APIPort)
-	return c, c.writeCredentials()
+	return nil
 }
 
 // validate also makes every path absolute: the children run in the directory.
