@@ -27,6 +27,7 @@ type ManualClock struct {
 	now    time.Time
 	next   int
 	timers map[int]manualTimer
+	added  *sync.Cond
 }
 
 type manualTimer struct {
@@ -36,7 +37,9 @@ type manualTimer struct {
 
 // NewManualClock starts a clock that stands at now.
 func NewManualClock(now time.Time) *ManualClock {
-	return &ManualClock{now: now, timers: map[int]manualTimer{}}
+	c := &ManualClock{now: now, timers: map[int]manualTimer{}}
+	c.added = sync.NewCond(&c.mu)
+	return c
 }
 
 // Now is the time it stands at.
@@ -53,6 +56,7 @@ func (c *ManualClock) AfterFunc(d time.Duration, f func()) func() {
 	id := c.next
 	c.next++
 	c.timers[id] = manualTimer{at: c.now.Add(d), f: f}
+	c.added.Broadcast()
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -60,11 +64,13 @@ func (c *ManualClock) AfterFunc(d time.Duration, f func()) func() {
 	}
 }
 
-// Timers counts the callbacks that are waiting for an Advance.
-func (c *ManualClock) Timers() int {
+// AwaitTimers returns once n callbacks or more wait for an Advance.
+func (c *ManualClock) AwaitTimers(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.timers)
+	for len(c.timers) < n {
+		c.added.Wait()
+	}
 }
 
 // Advance moves the clock and runs what became due, earliest first, each at its

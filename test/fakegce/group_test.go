@@ -41,10 +41,13 @@ func nodes(n int) fakegce.Seed {
 	return seed
 }
 
-// do calls the API and decodes what it answers.
+// do calls the API, below v1 unless path is absolute, and decodes what it answers.
 func (c client) do(method, path, body string) (int, map[string]any) {
 	c.t.Helper()
-	req, err := http.NewRequest(method, c.base+"/compute/v1/"+path, strings.NewReader(body))
+	if !strings.HasPrefix(path, "/") {
+		path = "/compute/v1/" + path
+	}
+	req, err := http.NewRequest(method, c.base+path, strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}
