@@ -1,0 +1,114 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+)
+
+// serve runs the functions framework's own server with w behind it. There is one a test
+// binary, since the framework cannot stop it.
+func serve(t *testing.T, w *world) (base string) {
+	t.Helper()
+	instance.mu.Lock()
+	instance.handler = w.handler
+	instance.mu.Unlock()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
+	failed := make(chan error, 1)
+	go func() { failed <- funcframework.StartHostPort(host, port) }()
+	waitFor(t, func() error {
+		select {
+		case err := <-failed:
+			t.Fatal(err)
+		default:
+		}
+		c, err := net.Dial("tcp", net.JoinHostPort(host, port))
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Clients that go away in the middle of a request, as Pub/Sub does at the ack deadline
+// and platforms do with instances, must leave no trace: the CloudEvents SDK's handler
+// hangs for good after this (cloudevents/sdk-go issues 1224 and 1332).
+func TestAbortFlood(t *testing.T) {
+	const aborted, normal = 3000, 50
+	w := newWorld(t, nil)
+	base := serve(t, w)
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	requests := []*shape{
+		{base + "/", "application/json", push(t, entry(t, "logentry", "slice-patch"), nil), nil},
+		{base + "/", "application/json", push(t, entry(t, "logentry", "slice-patch"), nil), map[string]string{
+			"Ce-Id": "1", "Ce-Specversion": "1.0", "Ce-Source": "//x", "Ce-Type": "google.cloud.pubsub.topic.v1.messagePublished"}},
+		{base + w.path, "application/json", entry(t, "list", "slice-update"), nil},
+	}
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for i := range aborted / 32 {
+				timeout := time.Duration(rand.IntN(2000)) * time.Microsecond
+				ctx, cancel := context.WithTimeout(context.Background(), timeout)
+				_ = requests[i%len(requests)].send(ctx, client)
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	for i := range normal {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if err := requests[i%len(requests)].send(ctx, client); err != nil {
+			t.Errorf("request %d after the flood: %v", i, err)
+		}
+		cancel()
+	}
+}
+
+// shape is a request that can be sent many times.
+type shape struct {
+	url, contentType, body string
+	header                 map[string]string
+}
+
+func (s *shape) send(ctx context.Context, client *http.Client) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader(s.body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", s.contentType)
+	for name, value := range s.header {
+		r.Header.Set(name, value)
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	var body bytes.Buffer
+	if _, err := io.Copy(&body, answer.Body); err != nil {
+		return err
+	}
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("status %d: %s", answer.StatusCode, body.String())
+	}
+	return nil
+}
