@@ -183,11 +183,21 @@ func (c *Cluster) SetStatus(ctx context.Context, s *neg.Service, value string) e
 		return err
 	}
 	_, err = c.client.CoreV1().Services(s.Key.Namespace).Patch(ctx, s.Key.Service, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "negfleet"})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	if apierrors.IsNotFound(err) || replaced(err) {
 		return nil
 	}
 	if err != nil {
 		return c.fail("patch "+neg.AnnotationStatus+" of service "+s.Key.Namespace+"/"+s.Key.Service, err)
 	}
 	return nil
+}
+
+// replaced tells whether a patch met an object of another UID. The API server treats the
+// UID in a patch as a change of an immutable field: 422, not 409.
+func replaced(err error) bool {
+	status, ok := err.(apierrors.APIStatus)
+	if !ok || !apierrors.IsInvalid(err) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
