@@ -18,6 +18,7 @@ type Env struct {
 	CallerKeys      string        // NEGFLEET_CALLER_KEYS: keys of the path MAC; secret
 	Accept          string        // NEGFLEET_EVENTS_ACCEPT: shapes that the events function takes
 	OrderingKeys    bool          // NEGFLEET_ORDERING_KEYS: publish keys in order
+	Identities      []string      // NEGFLEET_IDENTITIES: users that negfleet's functions are in the clusters; their writes are no events
 }
 
 // ReadEnv reads the environment through getenv and reports all that is wrong at once.
@@ -30,6 +31,11 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 		CallerKeys:      getenv("NEGFLEET_CALLER_KEYS"),
 		Accept:          getenv("NEGFLEET_EVENTS_ACCEPT"),
 		OrderingKeys:    getenv("NEGFLEET_ORDERING_KEYS") == "true",
+	}
+	for user := range strings.SplitSeq(getenv("NEGFLEET_IDENTITIES"), ",") {
+		if user = strings.TrimSpace(user); user != "" {
+			e.Identities = append(e.Identities, user)
+		}
 	}
 	if e.PubSubProject == "" {
 		e.PubSubProject = getenv("GOOGLE_CLOUD_PROJECT")
