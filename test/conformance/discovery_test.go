@@ -284,3 +284,46 @@ func ask(t *testing.T, verb, url, body string) map[string]any {
 	}
 	return answer
 }
+
+// TestEveryFieldAccepted: a request may hold any field that its schema has.
+func TestEveryFieldAccepted(t *testing.T) {
+	d := readDiscovery(t)
+	server, target := emulator(t, fakegce.Options{})
+	base := fakegce.ComputeEndpoint(fakegce.Start(t, server)) + "projects/" + target.Project + "/zones/" + target.Zone + "/networkEndpointGroups"
+	for path, name := range map[string]string{
+		"":                          "NetworkEndpointGroup",
+		"/a/attachNetworkEndpoints": "NetworkEndpointGroupsAttachEndpointsRequest",
+		"/a/detachNetworkEndpoints": "NetworkEndpointGroupsDetachEndpointsRequest",
+		"/a/listNetworkEndpoints":   "NetworkEndpointGroupsListEndpointsRequest",
+	} {
+		body := d.example(schema{Ref: name})
+		res, err := http.Post(base+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if strings.Contains(string(raw), "Invalid JSON") {
+			t.Errorf("%s\n%s", body, raw)
+		}
+	}
+}
+
+// example is JSON with every field of a schema: objects and arrays with their
+// inside, anything else null.
+func (d *discovery) example(s schema) string {
+	if s.Ref != "" {
+		s = d.Schemas[s.Ref]
+	}
+	switch {
+	case s.Type == "array":
+		return "[" + d.example(*s.Items) + "]"
+	case s.Type != "object" || len(s.Properties) == 0:
+		return "null"
+	}
+	var fields []string
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		fields = append(fields, fmt.Sprintf("%q:%s", name, d.example(s.Properties[name])))
+	}
+	return "{" + strings.Join(fields, ",") + "}"
+}

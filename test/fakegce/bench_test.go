@@ -2,6 +2,7 @@ package fakegce_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -34,6 +35,7 @@ func BenchmarkStorm(b *testing.B) {
 			b.Error(err)
 			return
 		}
+		io.Copy(io.Discard, res.Body) // or the connection is not used again
 		if res.Body.Close(); res.StatusCode != 200 {
 			b.Errorf("%s: %s", path, res.Status)
 		}

@@ -383,7 +383,7 @@ func (s *Server) dropEndpointsOf(vm ref, cause Cause) {
 	for _, sc := range []scope{vm.scope, {kind: region, name: regionOf(vm.scope)}} {
 		for _, res := range s.store.shelves[shelf{vm.project, sc, groups.name}] {
 			s.dropMembers(res, cause, func(m member) bool {
-				return m.instance != "" && s.instanceOf(res, m) == vm
+				return m.instance == vm.name && s.instanceOf(res, m) == vm
 			})
 		}
 	}

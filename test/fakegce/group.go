@@ -31,14 +31,15 @@ type groupKind struct {
 const zonalLimit = 10_000
 
 var groupKinds = map[string]groupKind{
-	"GCE_VM_IP_PORT":          {scopes: []scopeKind{zonal}, endpoints: zonalLimit, network: true, needsVM: true, defaultPort: true},
-	"GCE_VM_IP":               {scopes: []scopeKind{zonal}, endpoints: zonalLimit, network: true, needsVM: true, noPort: true},
-	"NON_GCP_PRIVATE_IP_PORT": {scopes: []scopeKind{zonal}, endpoints: zonalLimit, network: true, defaultPort: true},
-	"GCE_VM_IP_PORTMAP":       {scopes: []scopeKind{region}, endpoints: 1000, network: true, needsVM: true, defaultPort: true},
-	"INTERNET_IP_PORT":        {scopes: []scopeKind{region, global}, endpoints: 256, defaultPort: true},
-	"INTERNET_FQDN_PORT":      {scopes: []scopeKind{region, global}, endpoints: 256, fqdn: true, defaultPort: true},
-	"SERVERLESS":              {scopes: []scopeKind{region}},
-	"PRIVATE_SERVICE_CONNECT": {scopes: []scopeKind{region}},
+	"GCE_VM_IP_PORT":              {scopes: []scopeKind{zonal}, endpoints: zonalLimit, network: true, needsVM: true, defaultPort: true},
+	"GCE_VM_IP":                   {scopes: []scopeKind{zonal}, endpoints: zonalLimit, network: true, needsVM: true, noPort: true},
+	"GCE_VM_IP_DEDICATED_BACKEND": {scopes: []scopeKind{zonal}, endpoints: zonalLimit, network: true, needsVM: true, noPort: true},
+	"NON_GCP_PRIVATE_IP_PORT":     {scopes: []scopeKind{zonal}, endpoints: zonalLimit, network: true, defaultPort: true},
+	"GCE_VM_IP_PORTMAP":           {scopes: []scopeKind{region}, endpoints: 1000, network: true, needsVM: true, defaultPort: true},
+	"INTERNET_IP_PORT":            {scopes: []scopeKind{region, global}, endpoints: 256, defaultPort: true},
+	"INTERNET_FQDN_PORT":          {scopes: []scopeKind{region, global}, endpoints: 256, fqdn: true, defaultPort: true},
+	"SERVERLESS":                  {scopes: []scopeKind{region}},
+	"PRIVATE_SERVICE_CONNECT":     {scopes: []scopeKind{region}},
 }
 
 func (k groupKind) livesIn(kind scopeKind) bool {

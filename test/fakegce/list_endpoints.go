@@ -7,12 +7,7 @@ import (
 )
 
 type listEndpointsInput struct {
-	HealthStatus    string           `json:"healthStatus"`
-	EndpointFilters []endpointFilter `json:"endpointFilters"`
-}
-
-type endpointFilter struct {
-	NetworkEndpoint endpointInput `json:"networkEndpoint"`
+	HealthStatus string `json:"healthStatus"`
 }
 
 // listEndpoints pages by attachment order: a token survives what is attached or
@@ -39,7 +34,7 @@ func (s *Server) listEndpoints(c *call) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	items, next := endpointPage(members, lq, after, in.HealthStatus == "SHOW")
+	items, next := endpointPage(members, lq, after)
 	c.endpoints = len(items)
 	answer := doc{"kind": "compute#networkEndpointGroupsListNetworkEndpoints"}
 	if len(items) > 0 {
@@ -63,13 +58,14 @@ func (s *Server) members(r ref) ([]member, *apiError) {
 	return res.state.(*group).members, nil
 }
 
-// endpointStatus is an item of listNetworkEndpoints.
+// endpointStatus is an item of listNetworkEndpoints. No backend service means
+// no health, with SHOW as with SKIP.
 type endpointStatus struct {
 	NetworkEndpoint *NetworkEndpoint `json:"networkEndpoint"`
 	Healths         []doc            `json:"healths,omitempty"`
 }
 
-func endpointPage(members []member, lq listQuery, after uint64, _ bool) ([]endpointStatus, string) {
+func endpointPage(members []member, lq listQuery, after uint64) ([]endpointStatus, string) {
 	start := sort.Search(len(members), func(i int) bool { return members[i].seq > after })
 	var items []endpointStatus
 	last := uint64(0)

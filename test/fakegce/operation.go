@@ -41,37 +41,37 @@ func (s *Server) begin(c *call, m mutation) doc {
 	op := s.newOperation(c, m)
 	c.operation = op.ref.name
 	cause := Cause{Verb: c.method.ID, Operation: op.ref.name}
-	injected := c.fault.operationError()
-	if s.opts.CommitAt == "accept" && injected == nil {
-		op.err = m.commit(cause)
-		m.commit = func(Cause) *OperationError { return op.err }
+	if injected := c.fault.operationError(); injected != nil {
+		m.commit = func(Cause) *OperationError { return injected }
+	}
+	if s.opts.CommitAt == "accept" {
+		early := m.commit(cause)
+		m.commit = func(Cause) *OperationError { return early }
 	}
 	m.target.inFlight++
-	epoch := s.epoch
-	finish := func() {
-		if s.epoch != epoch {
-			return
-		}
-		m.target.inFlight--
-		if op.err = injected; op.err == nil {
-			op.err = m.commit(cause)
-		}
-		if op.err != nil && m.rollback != nil {
-			m.rollback()
-		}
-		op.ended = s.clock.Now()
-		close(op.done)
-	}
 	if op.latency <= 0 {
-		finish()
+		s.finish(op, m, cause)
 		return op.doc("RUNNING")
 	}
+	epoch := s.epoch
 	s.clock.AfterFunc(op.latency, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		finish()
+		if s.epoch == epoch {
+			s.finish(op, m, cause)
+		}
 	})
 	return op.doc(op.status(s.clock.Now()))
+}
+
+func (s *Server) finish(op *operation, m mutation, cause Cause) {
+	m.target.inFlight--
+	op.err = m.commit(cause)
+	if op.err != nil && m.rollback != nil {
+		m.rollback()
+	}
+	op.ended = s.clock.Now()
+	close(op.done)
 }
 
 func (s *Server) newOperation(c *call, m mutation) *operation {

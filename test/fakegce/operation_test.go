@@ -191,6 +191,26 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
+// TestWaitsDoNotBlock: many held waits leave the API free.
+func TestWaitsDoNotBlock(t *testing.T) {
+	clock, _, c := slow(t, nil)
+	op := c.insert("g")
+	var wg sync.WaitGroup
+	const waits = 200
+	for range waits {
+		wg.Go(func() {
+			if got := c.ok("POST", zone+"operations/"+op["name"].(string)+"/wait", "")["status"]; got != "DONE" {
+				t.Errorf("answered %v", got)
+			}
+		})
+	}
+	clock.AwaitTimers(waits + 1)
+	c.insert("h")
+	c.ok("GET", "projects/p1/aggregated/networkEndpointGroups", "")
+	clock.Advance(10 * time.Second)
+	wg.Wait()
+}
+
 // TestSameRequestAtOnce: of many calls with one request id one does the work.
 func TestSameRequestAtOnce(t *testing.T) {
 	s, c := start(t, fakegce.Options{})

@@ -29,7 +29,7 @@ type Options struct {
 	RequestIDWindow time.Duration // 60 minutes if zero
 	RequestIDReuse  string        // "replay" (default) or "conflict"
 	Retention       time.Duration // of finished operations; 14 days if zero
-	MaxOperations   int           // finished operations kept; 200,000 if zero
+	MaxOperations   int           // finished operations kept; 100,000 if zero
 
 	CallLog     int // calls kept in the journal; 100,000 if zero
 	TimelineLog int // transitions kept; 500,000 if zero
@@ -48,7 +48,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.RequestIDReuse, "replay")
 	setDefault(&o.RequestIDWindow, time.Hour)
 	setDefault(&o.Retention, 14*24*time.Hour)
-	setDefault(&o.MaxOperations, 200_000)
+	setDefault(&o.MaxOperations, 100_000)
 	setDefault(&o.CallLog, 100_000)
 	setDefault(&o.TimelineLog, 500_000)
 	setDefault(&o.User, "developer@fakegce.example")

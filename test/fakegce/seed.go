@@ -55,24 +55,27 @@ func (s *Server) Seed(seed Seed) error {
 		s.makeProject(project)
 	}
 	for _, n := range seed.Networks {
-		if err := s.seedIn(&n.Project, seed, func() error { s.putNetwork(n); return nil }); err != nil {
+		if err := s.seedIn(&n.Project, n.Name, seed, func() error { s.putNetwork(n); return nil }); err != nil {
 			return fmt.Errorf("network %s: %w", n.Name, err)
 		}
 	}
 	for _, sub := range seed.Subnetworks {
-		if err := s.seedIn(&sub.Project, seed, func() error { return s.putSubnetwork(sub) }); err != nil {
+		if err := s.seedIn(&sub.Project, sub.Name, seed, func() error { return s.putSubnetwork(sub) }); err != nil {
 			return fmt.Errorf("subnetwork %s: %w", sub.Name, err)
 		}
 	}
 	for _, in := range seed.Instances {
-		if err := s.seedIn(&in.Project, seed, func() error { return s.putInstance(in) }); err != nil {
+		if err := s.seedIn(&in.Project, in.Name, seed, func() error { return s.putInstance(in) }); err != nil {
 			return fmt.Errorf("instance %s: %w", in.Name, err)
 		}
 	}
 	return nil
 }
 
-func (s *Server) seedIn(project *string, seed Seed, put func() error) error {
+func (s *Server) seedIn(project *string, name string, seed Seed, put func() error) error {
+	if !rfc1035.MatchString(name) {
+		return fmt.Errorf("no resource name: %q", name)
+	}
 	if *project == "" && len(seed.Projects) > 0 {
 		*project = seed.Projects[0]
 	}
@@ -152,6 +155,9 @@ func (s *Server) putInstance(in Instance) error {
 			aliases[i] = doc{"ipCidrRange": alias.String()}
 		}
 		nicDoc["aliasIpRanges"] = aliases
+	}
+	if old := s.store.find(r); old != nil {
+		res.id, res.doc["id"], res.doc["creationTimestamp"] = old.id, old.doc["id"], old.doc["creationTimestamp"]
 	}
 	res.doc["status"] = "RUNNING"
 	res.doc["machineType"] = scopeLink(in.Project, r.scope) + "/machineTypes/e2-medium"
