@@ -1,6 +1,7 @@
 package fakegce
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -139,4 +140,12 @@ func (s *Server) Stats() Stats {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
 	return s.calls.stats.clone()
+}
+
+func (s Stats) clone() Stats {
+	c := Stats{Calls: s.Calls, Verbs: maps.Clone(s.Verbs), Statuses: map[string]map[int]int{}, Endpoints: maps.Clone(s.Endpoints)}
+	for verb, statuses := range s.Statuses {
+		c.Statuses[verb] = maps.Clone(statuses)
+	}
+	return c
 }

@@ -2,7 +2,6 @@ package fakegce
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 )
@@ -77,12 +76,4 @@ func (s *Server) AwaitTimeline(ctx context.Context, since uint64) []Transition {
 			return nil
 		}
 	}
-}
-
-func (s Stats) clone() Stats {
-	c := Stats{Calls: s.Calls, Verbs: maps.Clone(s.Verbs), Statuses: map[string]map[int]int{}, Endpoints: maps.Clone(s.Endpoints)}
-	for verb, statuses := range s.Statuses {
-		c.Statuses[verb] = maps.Clone(statuses)
-	}
-	return c
 }

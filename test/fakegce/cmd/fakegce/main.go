@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,7 +22,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "fakegce:", err)
 		os.Exit(1)
 	}
@@ -76,7 +77,7 @@ func choice[T ~string](fs *flag.FlagSet, to *T, name, usage string, values ...T)
 	})
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string, out io.Writer) error {
 	c, err := parse(args)
 	if err != nil {
 		return err
@@ -92,7 +93,7 @@ func run(ctx context.Context, args []string) error {
 	if err := writeAddr(c.addrFile, addr); err != nil {
 		return err
 	}
-	fmt.Printf("fakegce listening on http://%s/compute/v1/\n", addr)
+	fmt.Fprintf(out, "fakegce listening on http://%s/compute/v1/\n", addr)
 	select {
 	case err := <-served:
 		return err

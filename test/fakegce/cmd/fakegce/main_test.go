@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,23 +14,30 @@ import (
 	"github.com/negfleet/negfleet/test/fakegce"
 )
 
-// TestServesUntilStopped: the address file appears whole, and a wait that is
-// held does not keep the program from stopping.
+// TestServesUntilStopped: when it says so it is ready, and the address file there.
 func TestServesUntilStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	file := filepath.Join(t.TempDir(), "addr")
-	stopped := make(chan error)
-	go func() { stopped <- run(ctx, []string{"--listen", "127.0.0.1:0", "--addr-file", file}) }()
-	var addr []byte
-	for err := error(os.ErrNotExist); err != nil; addr, err = os.ReadFile(file) {
-		select {
-		case err := <-stopped:
-			t.Fatal(err)
-		case <-time.After(time.Millisecond):
-		}
+	out, in := io.Pipe()
+	stopped := make(chan error, 1)
+	go func() {
+		stopped <- run(ctx, []string{"--listen", "127.0.0.1:0", "--addr-file", file}, in)
+		in.Close()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(<-stopped)
 	}
-	res, err := http.Get("http://" + strings.TrimSpace(string(addr)) + "/compute/v1/projects/p1")
+	addr, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "http://" + strings.TrimSpace(string(addr)) + "/compute/v1/"
+	if line != "fakegce listening on "+base+"\n" {
+		t.Errorf("%q, address %s", line, addr)
+	}
+	res, err := http.Post(base+"projects/p1/zones/us-east1-b/networkEndpointGroups", "", strings.NewReader(`{"name":"g","networkEndpointType":"GCE_VM_IP"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
