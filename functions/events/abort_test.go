@@ -50,7 +50,7 @@ func serve(t *testing.T, w *world) (base string) {
 // and platforms do with instances, must leave no trace: the CloudEvents SDK's handler
 // hangs for good after this (cloudevents/sdk-go issues 1224 and 1332).
 func TestAbortFlood(t *testing.T) {
-	const aborted, normal = 3000, 50
+	const aborted, normal = 2400, 50
 	w := newWorld(t, nil)
 	base := serve(t, w)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}

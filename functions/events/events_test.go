@@ -88,7 +88,7 @@ func TestAuditStrangers(t *testing.T) {
 }
 
 func TestAuditBadBodies(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, func(o *Options) { o.MaxBatch = 1 << 20 })
 	list := entry(t, "list", "service-create")
 	for name, c := range map[string]struct {
 		body   string
@@ -97,7 +97,7 @@ func TestAuditBadBodies(t *testing.T) {
 		"nothing":      {"", 400},
 		"another kind": {`{"kind":"PodList"}`, 400},
 		"cut off":      {list[:len(list)-2], 400},
-		"huge":         {`{"x":"` + strings.Repeat("x", maxBatch) + `"}`, 413},
+		"huge":         {`{"x":"` + strings.Repeat("x", 1<<20) + `"}`, 413},
 	} {
 		if status, _ := w.post(w.path, c.body); status != c.status {
 			t.Errorf("%s: status %d, want %d", name, status, c.status)

@@ -14,10 +14,6 @@ import (
 	"github.com/negfleet/negfleet/shared/telemetry"
 )
 
-// maxBatch is the platform's limit for a request's body. A kube-apiserver's batches are
-// far smaller: entries times --audit-webhook-batch-max-size.
-const maxBatch = 32 << 20
-
 type handler struct{ Options }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +41,7 @@ func (h *handler) serveAudit(w http.ResponseWriter, r *http.Request) {
 	ctx := telemetry.WithTrace(r.Context(), r.Header)
 	b := newBatch()
 	rules := h.rules()
-	err = audit.DecodeList(http.MaxBytesReader(w, r.Body, maxBatch), func(e audit.Entry) {
+	err = audit.DecodeList(http.MaxBytesReader(w, r.Body, h.MaxBatch), func(e audit.Entry) {
 		b.add(cluster, audit.Touches(e, rules))
 	})
 	// What was read before the error counts: the batch may never come again.

@@ -52,9 +52,14 @@ type Options struct {
 	// ReadTimeout ends the live reads of one batch; 10 s when zero. A kube-apiserver
 	// gives up on a batch after 30 s.
 	ReadTimeout time.Duration
+	// MaxBatch bounds an audit batch; 32 MB when zero, the platform's limit of a request.
+	MaxBatch int64
 }
 
-const defaultReadTimeout = 10 * time.Second
+const (
+	defaultReadTimeout = 10 * time.Second
+	defaultMaxBatch    = 32 << 20
+)
 
 // Accept says which shapes a deployment answers.
 type Accept struct{ Push, Audit bool }
@@ -91,6 +96,9 @@ func New(o Options) (http.Handler, error) {
 	}
 	if o.ReadTimeout == 0 {
 		o.ReadTimeout = defaultReadTimeout
+	}
+	if o.MaxBatch == 0 {
+		o.MaxBatch = defaultMaxBatch
 	}
 	return &handler{Options: o}, nil
 }

@@ -38,20 +38,20 @@ func wire() (http.Handler, error) {
 	}
 	return New(Options{
 		Accept: accept, Keys: keys, Log: log, Project: env.PubSubProject,
-		Fleet: clusters{f, env.Identities}, Services: services{f},
+		Fleet: fleetClusters{f, env.Identities}, Services: liveServices{f},
 		Publisher: event.NewPublisher(event.PublisherOptions{Project: env.PubSubProject, Ordered: env.OrderingKeys}),
 	})
 }
 
-// clusters answers from the fleet file alone.
-type clusters struct {
+// fleetClusters answers from the fleet file alone.
+type fleetClusters struct {
 	fleet      *fleet.Fleet
 	identities []string
 }
 
 // ClusterOf finds the entry of a Google Cloud cluster. The fleet file knows clusters by
 // name and project, so a name is used once in a project.
-func (c clusters) ClusterOf(project, _, name string) (string, bool) {
+func (c fleetClusters) ClusterOf(project, _, name string) (string, bool) {
 	file, err := c.fleet.File()
 	if err != nil {
 		return "", false
@@ -60,7 +60,7 @@ func (c clusters) ClusterOf(project, _, name string) (string, bool) {
 	return name, ok && entry.Project == project
 }
 
-func (c clusters) Known(cluster string) bool {
+func (c fleetClusters) Known(cluster string) bool {
 	file, err := c.fleet.File()
 	if err != nil {
 		return false
@@ -69,25 +69,25 @@ func (c clusters) Known(cluster string) bool {
 	return ok
 }
 
-func (c clusters) Identities() []string { return c.identities }
+func (c fleetClusters) Identities() []string { return c.identities }
 
-// services reads the clusters.
-type services struct{ fleet *fleet.Fleet }
+// liveServices reads the clusters.
+type liveServices struct{ fleet *fleet.Fleet }
 
-func (s services) open(ctx context.Context, cluster string) (*kube.Cluster, error) {
+func (s liveServices) open(ctx context.Context, cluster string) (*kube.Cluster, error) {
 	_, client, err := s.fleet.Cluster(ctx, cluster)
 	return client, err
 }
 
-func (s services) IngressServices(ctx context.Context, cluster, namespace string) ([]string, error) {
+func (s liveServices) IngressServices(ctx context.Context, cluster, namespace string) ([]string, error) {
 	return s.annotated(ctx, cluster, namespace, true)
 }
 
-func (s services) ServicesIn(ctx context.Context, cluster, namespace string) ([]string, error) {
+func (s liveServices) ServicesIn(ctx context.Context, cluster, namespace string) ([]string, error) {
 	return s.annotated(ctx, cluster, namespace, false)
 }
 
-func (s services) annotated(ctx context.Context, cluster, namespace string, ingressOnly bool) ([]string, error) {
+func (s liveServices) annotated(ctx context.Context, cluster, namespace string, ingressOnly bool) ([]string, error) {
 	client, err := s.open(ctx, cluster)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (s services) annotated(ctx context.Context, cluster, namespace string, ingr
 	return client.AnnotatedServices(ctx, namespace, ingressOnly)
 }
 
-func (s services) ServiceOfSlice(ctx context.Context, cluster, namespace, slice string) (string, bool, error) {
+func (s liveServices) ServiceOfSlice(ctx context.Context, cluster, namespace, slice string) (string, bool, error) {
 	client, err := s.open(ctx, cluster)
 	if err != nil {
 		return "", false, err

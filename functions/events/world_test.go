@@ -27,42 +27,42 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// fleet is one cluster, demo/europe-west1/prod, called prod-eu.
-type fleet struct{}
+// oneCluster is the fleet: cluster, demo/europe-west1/prod, called prod-eu.
+type oneCluster struct{}
 
-func (fleet) ClusterOf(project, location, name string) (string, bool) {
+func (oneCluster) ClusterOf(project, location, name string) (string, bool) {
 	return "prod-eu", project == "demo" && location == "europe-west1" && name == "prod"
 }
-func (fleet) Known(cluster string) bool { return cluster == "prod-eu" }
-func (fleet) Identities() []string {
+func (oneCluster) Known(cluster string) bool { return cluster == "prod-eu" }
+func (oneCluster) Identities() []string {
 	return []string{"negfleet-reconcile@demo.iam.gserviceaccount.com"}
 }
 
-// services is the live cluster: every namespace has the same Services.
-type services struct {
+// live is the cluster: every namespace has the same Services.
+type live struct {
 	err error
 
 	mu    sync.Mutex
 	asked []string
 }
 
-func (s *services) note(format string, args ...any) {
+func (s *live) note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, fmt.Sprintf(format, args...))
 }
 
-func (s *services) IngressServices(_ context.Context, cluster, namespace string) ([]string, error) {
+func (s *live) IngressServices(_ context.Context, cluster, namespace string) ([]string, error) {
 	s.note("ingress %s/%s", cluster, namespace)
 	return []string{"front"}, s.err
 }
 
-func (s *services) ServicesIn(_ context.Context, cluster, namespace string) ([]string, error) {
+func (s *live) ServicesIn(_ context.Context, cluster, namespace string) ([]string, error) {
 	s.note("all %s/%s", cluster, namespace)
 	return []string{"web", "cart"}, s.err
 }
 
-func (s *services) ServiceOfSlice(_ context.Context, cluster, namespace, slice string) (string, bool, error) {
+func (s *live) ServiceOfSlice(_ context.Context, cluster, namespace, slice string) (string, bool, error) {
 	s.note("slice %s/%s/%s", cluster, namespace, slice)
 	if slice == "gone" {
 		return "", false, s.err
@@ -73,7 +73,7 @@ func (s *services) ServiceOfSlice(_ context.Context, cluster, namespace, slice s
 // world is the function with everything real around it but the cluster.
 type world struct {
 	handler  http.Handler
-	services *services
+	services *live
 	broker   *pstest.Server
 	logs     *buffer
 	path     string // the audit path of prod-eu
@@ -87,11 +87,11 @@ func newWorld(t testing.TB, change func(*Options), server ...pstest.ServerReacto
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{services: &services{}, broker: newBroker(t, server...), logs: &buffer{}}
+	w := &world{services: &live{}, broker: newBroker(t, server...), logs: &buffer{}}
 	publisher := publisherTo(w.broker.Addr)
 	t.Cleanup(func() { publisher.Close() })
 	o := Options{
-		Accept: Accept{Push: true, Audit: true}, Keys: keys, Fleet: fleet{}, Services: w.services,
+		Accept: Accept{Push: true, Audit: true}, Keys: keys, Fleet: oneCluster{}, Services: w.services,
 		Publisher: publisher, Log: telemetry.New(w.logs, slog.LevelDebug),
 	}
 	if change != nil {
