@@ -10,7 +10,7 @@ import (
 	"github.com/negfleet/negfleet/shared/caller"
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
-	"github.com/negfleet/negfleet/shared/fleet"
+	fleets "github.com/negfleet/negfleet/shared/fleet"
 	"github.com/negfleet/negfleet/shared/kube"
 	"github.com/negfleet/negfleet/shared/telemetry"
 )
@@ -32,7 +32,7 @@ func wire() (http.Handler, error) {
 			return nil, err
 		}
 	}
-	f, err := fleet.New(env.FleetFile, log, time.Now)
+	f, err := fleets.New(env.FleetFile, log, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func wire() (http.Handler, error) {
 
 // fleetClusters answers from the fleet file alone.
 type fleetClusters struct {
-	fleet      *fleet.Fleet
+	fleet      *fleets.Fleet
 	identities []string
 }
 
@@ -72,7 +72,7 @@ func (c fleetClusters) Known(cluster string) bool {
 func (c fleetClusters) Identities() []string { return c.identities }
 
 // liveServices reads the clusters.
-type liveServices struct{ fleet *fleet.Fleet }
+type liveServices struct{ fleet *fleets.Fleet }
 
 func (s liveServices) open(ctx context.Context, cluster string) (*kube.Cluster, error) {
 	_, client, err := s.fleet.Cluster(ctx, cluster)
