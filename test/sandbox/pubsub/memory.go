@@ -1,0 +1,110 @@
+package pubsub
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/pubsub/v2/pstest"
+)
+
+// memory is pstest, with the publishing to push subscriptions taken out of its hands.
+type memory struct {
+	server *pstest.Server
+
+	mu     sync.Mutex
+	nextID int
+	topics map[string]*topic
+}
+
+type topic struct {
+	queues []*queue
+	pulled bool // pstest has a subscription of its own
+}
+
+func newMemory(listen string) *memory {
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	m := &memory{topics: map[string]*topic{}}
+	m.server = pstest.NewServerWithAddress(listen,
+		pstest.ServerReactorOption{FuncName: "Publish", Reactor: reactor(m.onPublish)},
+		pstest.ServerReactorOption{FuncName: "CreateSubscription", Reactor: reactor(m.onSubscribe)})
+	return m
+}
+
+// reactor is called under pstest's lock, before pstest acts, and instead of it when it
+// returns handled.
+type reactor func(request any) (handled bool, answer any, err error)
+
+func (r reactor) React(request any) (handled bool, answer any, err error) { return r(request) }
+
+// onPublish hands messages to the topic's queues. pstest sees them only where it has a
+// pull subscription to serve: it would keep them for ever.
+func (m *memory) onPublish(request any) (handled bool, answer any, err error) {
+	publish := request.(*pubsubpb.PublishRequest)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.topics[publish.Topic]
+	if t == nil {
+		return false, nil, nil // pstest knows whether there is such a topic
+	}
+	ids := make([]string, len(publish.Messages))
+	now := time.Now()
+	for i, wire := range publish.Messages {
+		m.nextID++
+		ids[i] = strconv.Itoa(m.nextID)
+		one := &message{id: ids[i], data: wire.Data, attributes: wire.Attributes, orderingKey: wire.OrderingKey, published: now}
+		for _, q := range t.queues {
+			q.accept(&item{message: one})
+		}
+	}
+	return !t.pulled, &pubsubpb.PublishResponse{MessageIds: ids}, nil
+}
+
+// onSubscribe notes the pull subscriptions, whoever creates them.
+func (m *memory) onSubscribe(request any) (handled bool, answer any, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.topics[request.(*pubsubpb.Subscription).Topic]; t != nil {
+		t.pulled = true
+	}
+	return false, &pubsubpb.Subscription{}, nil
+}
+
+func (m *memory) addr() string { return m.server.Addr }
+
+func (m *memory) publish(ctx context.Context, topic string, wire *pubsubpb.PubsubMessage) error {
+	_, err := m.server.GServer.Publish(ctx, &pubsubpb.PublishRequest{Topic: topic, Messages: []*pubsubpb.PubsubMessage{wire}})
+	return err
+}
+
+func (m *memory) createTopic(ctx context.Context, name string) error {
+	m.mu.Lock()
+	known := m.topics[name] != nil
+	if !known {
+		m.topics[name] = &topic{}
+	}
+	m.mu.Unlock()
+	if known {
+		return nil
+	}
+	_, err := m.server.GServer.CreateTopic(ctx, &pubsubpb.Topic{Name: name})
+	return err
+}
+
+func (m *memory) subscribe(ctx context.Context, s *pubsubpb.Subscription, q *queue) error {
+	if q == nil {
+		_, err := m.server.GServer.CreateSubscription(ctx, s)
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.topics[s.Topic]
+	t.queues = append(t.queues, q)
+	return nil
+}
+
+func (m *memory) close() error { return m.server.Close() }
