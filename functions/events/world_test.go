@@ -27,7 +27,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// oneCluster is the fleet: cluster, demo/europe-west1/prod, called prod-eu.
+// oneCluster is the fleet: demo/europe-west1/prod, called prod-eu.
 type oneCluster struct{}
 
 func (oneCluster) ClusterOf(project, location, name string) (string, bool) {

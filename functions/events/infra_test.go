@@ -1,0 +1,101 @@
+package events
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// policy is audit.k8s.io/v1 Policy, as far as the shipped one uses it.
+type policy struct {
+	OmitStages        []string `yaml:"omitStages"`
+	OmitManagedFields bool     `yaml:"omitManagedFields"`
+	Rules             []struct {
+		Level      string   `yaml:"level"`
+		Verbs      []string `yaml:"verbs"`
+		Namespaces []string `yaml:"namespaces"`
+		Resources  []struct {
+			Group     string   `yaml:"group"`
+			Resources []string `yaml:"resources"`
+		} `yaml:"resources"`
+	} `yaml:"rules"`
+}
+
+// level is that of the first rule that matches, as a kube-apiserver decides.
+func (p policy) level(verb, group, resource, namespace string) string {
+	for _, r := range p.Rules {
+		if len(r.Verbs) > 0 && !slices.Contains(r.Verbs, verb) || len(r.Namespaces) > 0 && !slices.Contains(r.Namespaces, namespace) {
+			continue
+		}
+		if len(r.Resources) == 0 {
+			return r.Level
+		}
+		for _, s := range r.Resources {
+			if s.Group == group && slices.Contains(s.Resources, resource) {
+				return r.Level
+			}
+		}
+	}
+	return "None"
+}
+
+// The shipped policy logs what shared/audit reads, and nothing besides.
+func TestAuditPolicy(t *testing.T) {
+	raw, err := os.ReadFile("../../infra/audit-policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p policy
+	if err := yaml.Unmarshal(raw, &p); err != nil {
+		t.Fatal(err)
+	}
+	if !p.OmitManagedFields || !slices.Equal(p.OmitStages, []string{"RequestReceived"}) {
+		t.Errorf("omits %v, managed fields %v", p.OmitStages, p.OmitManagedFields)
+	}
+	const slices, ingresses = "discovery.k8s.io", "networking.k8s.io"
+	for _, c := range []struct{ verb, group, resource, namespace, level string }{
+		{"create", "", "services", "shop", "RequestResponse"}, // generateName
+		{"deletecollection", "", "services", "shop", "RequestResponse"},
+		{"update", "", "services", "shop", "Metadata"},
+		{"delete", "", "services", "shop", "Metadata"},
+		{"patch", "", "services/status", "shop", "None"},
+		{"update", slices, "endpointslices", "shop", "RequestResponse"},
+		{"delete", slices, "endpointslices", "shop", "Metadata"},
+		{"patch", ingresses, "ingresses", "shop", "RequestResponse"},
+		{"patch", ingresses, "ingresses/status", "shop", "None"},
+		{"delete", ingresses, "ingresses", "shop", "Metadata"},
+		{"delete", "", "namespaces", "shop", "Metadata"},
+		{"create", "", "pods", "shop", "Metadata"},
+		{"patch", "", "pods/status", "shop", "None"},
+		{"update", "", "pods", "shop", "None"},
+		{"create", "", "services", "kube-system", "None"},
+		{"list", "", "services", "shop", "None"},
+		{"create", "", "events", "shop", "None"},
+		{"update", "coordination.k8s.io", "leases", "shop", "None"},
+		{"create", "", "secrets", "shop", "None"},
+	} {
+		if got := p.level(c.verb, c.group, c.resource, c.namespace); got != c.level {
+			t.Errorf("%s %s/%s in %s: level %s, want %s", c.verb, c.group, c.resource, c.namespace, got, c.level)
+		}
+	}
+}
+
+// The filled-in template is a kubeconfig that posts to the path as it is.
+func TestAuditWebhookKubeconfig(t *testing.T) {
+	raw, err := os.ReadFile("../../infra/audit-webhook.kubeconfig.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.NewReplacer("{{url}}", "https://audit-abc.a.run.app", "{{path}}", "/v1/prod-eu/MAC").Replace(string(raw))
+	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(filled))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "https://audit-abc.a.run.app/v1/prod-eu/MAC"; config.Host != want {
+		t.Errorf("server %s, want %s", config.Host, want)
+	}
+}
