@@ -101,7 +101,7 @@ func isolate(endpoints []neg.Endpoint, send func([]neg.Endpoint) error) ([]neg.R
 		return nil, nil
 	}
 	err := send(endpoints)
-	if kindOf(err) != invalid {
+	if !refuses(err) {
 		return nil, err
 	}
 	if len(endpoints) == 1 {
@@ -121,6 +121,14 @@ func isolate(endpoints []neg.Endpoint, send func([]neg.Endpoint) error) ([]neg.R
 	}
 	right, err := isolate(endpoints[half:], send)
 	return append(left, right...), err
+}
+
+// refuses tells whether err is about an endpoint: the call was invalid, or an instance went
+// between its acceptance and its operation.
+func refuses(err error) bool {
+	var op *operationError
+	k := kindOf(err)
+	return k == invalid || k == missing && errors.As(err, &op)
 }
 
 var quoted = regexp.MustCompile(`'([^']+)'`)

@@ -1,0 +1,60 @@
+# One command a line: make help. Everything is built under .sandbox and build, which git ignores.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BUILDFLAGS := -ldflags="-s -w"
+BIN        := .sandbox/bin
+DIR        ?= .sandbox
+CLUSTERS   ?= 1
+NODES      ?= 6
+SEEDS      ?= 1..20
+FUZZTIME   ?= 30s
+TESTFLAGS  := -race -shuffle=on -timeout=20m
+TESTOUT    ?=
+LINT       := go tool -modfile=test/lint/go.mod
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+demo: build controlplane ## start everything, walk through the story, stop everything
+	@$(BIN)/sandbox demo --dir .sandbox/demo --bin $(BIN) --controlplane "$$(scripts/build-controlplane $(BIN))"
+
+sandbox: build controlplane ## the same world, kept running: DIR=.sandbox CLUSTERS=1 NODES=6
+	@exec $(BIN)/sandbox up --dir $(DIR) --bin $(BIN) --clusters $(CLUSTERS) --nodes $(NODES) --controlplane "$$(scripts/build-controlplane $(BIN))"
+
+build: ## build the programs
+	@echo "building negfleet and the sandbox (first time: a minute or two) ..."
+	@mkdir -p $(BIN)
+	@CGO_ENABLED=0 go build $(BUILDFLAGS) -o $(BIN)/ ./cmd/... ./test/sandbox/cmd/... ./test/fakegce/cmd/... ./test/fakekube/cmd/...
+
+controlplane: ## build the control plane that tests and sandbox run on
+	@scripts/build-controlplane $(BIN) >/dev/null
+
+test: build controlplane lint ## everything: unit, emulators, real control plane, the story
+	@scripts/test
+
+test-fast: ## the inner loop: no control plane, under a minute
+	@go test -short $(TESTFLAGS) ./...
+
+golden: ## rewrite the outputs of golden files; read the diff
+	go test ./shared/plan -update
+
+fuzz: ## every fuzz target for FUZZTIME=30s
+	@scripts/fuzz $(FUZZTIME)
+
+storm: ## events duplicated, dropped and shuffled, calls failing: SEEDS=1..20
+	go test $(TESTFLAGS) -count=1 ./test/storm -run TestStorm -seeds $(SEEDS) -v
+
+bench: build controlplane ## speed, calls and memory
+	@scripts/bench
+
+lint: ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@go vet ./...
+	@cd test/controlplane && go vet ./...
+	@$(LINT) staticcheck ./...
+
+clean: ## remove what was built
+	rm -rf .sandbox build
+
+.PHONY: help demo sandbox build controlplane test test-fast golden fuzz storm bench lint clean

@@ -1,0 +1,92 @@
+// Command sandbox runs negfleet's world on this machine: up keeps it running, demo walks
+// through the story and ends.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/negfleet/negfleet/test/sandbox"
+	"github.com/negfleet/negfleet/test/sandbox/story"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("the sandbox needs Linux: its Pods listen on addresses of 127.0.0.0/8, which %s does not have", runtime.GOOS)
+	}
+	if len(args) == 0 || (args[0] != "up" && args[0] != "demo") {
+		return fmt.Errorf("usage: sandbox up|demo [flags]; -h lists them")
+	}
+	o := sandbox.Options{Progress: out}
+	flags := flag.NewFlagSet("sandbox "+args[0], flag.ExitOnError)
+	flags.StringVar(&o.Dir, "dir", ".sandbox", "folder of everything it writes")
+	flags.StringVar(&o.Bin, "bin", ".sandbox/bin", "folder of the programs fakegce and function")
+	flags.StringVar(&o.ControlPlane, "controlplane", os.Getenv("NEGFLEET_CONTROLPLANE"), "the program that scripts/build-controlplane builds")
+	flags.IntVar(&o.Clusters, "clusters", 1, "control planes")
+	flags.IntVar(&o.Nodes, "nodes", 9, "simulated nodes of each cluster, over three zones")
+	flags.DurationVar(&o.OpLatency, "op-latency", 0, "how long an operation of the Compute emulator takes")
+	flags.IntVar(&o.GCEPort, "gce-port", 0, "port of the Compute emulator; 0 takes a free one")
+	flags.DurationVar(&o.Grace, "grace", time.Second, "deletion grace")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if args[0] == "demo" {
+		return demo(ctx, o, out)
+	}
+	return up(ctx, o, out)
+}
+
+func demo(ctx context.Context, o sandbox.Options, out io.Writer) (err error) {
+	began := time.Now()
+	fmt.Fprintln(out, "starting a real control plane, a Compute API emulator, Pub/Sub and the functions")
+	w, err := sandbox.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		fmt.Fprintln(out, "stopping everything")
+		if closed := w.Close(); err == nil {
+			err = closed
+		}
+	}()
+	fmt.Fprintf(out, "ready after %s\n", time.Since(began).Round(100*time.Millisecond))
+	return story.Tell(ctx, w, out)
+}
+
+func up(ctx context.Context, o sandbox.Options, out io.Writer) error {
+	w, err := sandbox.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	env := w.Env()
+	fmt.Fprintln(out)
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(table, "%s\t%s\n", name, env[name])
+	}
+	table.Flush()
+	fmt.Fprintf(out, "\nready. In another terminal: . %s\nlogs are in %s; Ctrl-C stops everything\n", w.Dir.Path("env"), w.Dir.Path("log"))
+	<-ctx.Done()
+	fmt.Fprintln(out, "stopping everything")
+	return w.Close()
+}

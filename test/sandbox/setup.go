@@ -1,0 +1,101 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/api/compute/v1"
+	"google.golang.org/api/option"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/negfleet/negfleet/infra"
+)
+
+// applyRoles applies infra/rbac, the roles of a deployment, to every cluster.
+func (w *World) applyRoles(ctx context.Context) error {
+	for _, c := range w.Clusters {
+		config, err := c.Config()
+		if err != nil {
+			return err
+		}
+		client, err := kubernetes.NewForConfig(config)
+		if err != nil {
+			return err
+		}
+		if err := applyRolesTo(ctx, client); err != nil {
+			return fmt.Errorf("cluster %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+func applyRolesTo(ctx context.Context, client kubernetes.Interface) error {
+	files, err := fs.Glob(infra.Files, "rbac/*.yaml")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		data, err := fs.ReadFile(infra.Files, file)
+		if err != nil {
+			return err
+		}
+		for _, doc := range bytes.Split(data, []byte("\n---\n")) {
+			obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(doc, nil, nil)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			if err := createRole(ctx, client, obj); err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+		}
+	}
+	return nil
+}
+
+func createRole(ctx context.Context, client kubernetes.Interface, obj runtime.Object) (err error) {
+	switch o := obj.(type) {
+	case *rbacv1.ClusterRole:
+		_, err = client.RbacV1().ClusterRoles().Create(ctx, o, metav1.CreateOptions{})
+	case *rbacv1.ClusterRoleBinding:
+		_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, o, metav1.CreateOptions{})
+	default:
+		err = fmt.Errorf("%T: want a ClusterRole or a ClusterRoleBinding", obj)
+	}
+	return err
+}
+
+// Compute is a client of the emulator, for what a person does by hand.
+func (w *World) Compute(ctx context.Context) (*compute.Service, error) {
+	return compute.NewService(ctx, option.WithEndpoint(w.gceURL+"/compute/v1/"), option.WithoutAuthentication())
+}
+
+// Grace is the deletion grace of the functions.
+func (w *World) Grace() time.Duration { return w.opts.Grace }
+
+// LogLine returns the first line of a function's log that holds all of parts; empty when
+// there is none.
+func (w *World) LogLine(function string, parts ...string) (string, error) {
+	data, err := os.ReadFile(w.Dir.Path("log", function+".log"))
+	if err != nil {
+		return "", err
+	}
+lines:
+	for line := range strings.Lines(string(data)) {
+		for _, part := range parts {
+			if !strings.Contains(line, part) {
+				continue lines
+			}
+		}
+		return strings.TrimSpace(line), nil
+	}
+	return "", nil
+}

@@ -1,0 +1,78 @@
+// Package story walks through what negfleet does, on a real control plane: it applies real
+// manifests, waits for what should come of them, and prints each step with what was
+// observed and whether it held.
+//
+// What the cloud did is judged by the emulator's timeline of membership, which has every
+// transition with its time, and never by asking now and then.
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/negfleet/negfleet/test/sandbox"
+)
+
+// patience is how long a step waits for its outcome before it has failed. It is far past
+// every target: a slow machine must not fail the story.
+const patience = 60 * time.Second
+
+// A Step is one thing that the story shows. It returns what was observed, in a few words.
+type step struct {
+	title string
+	run   func(context.Context, *teller) (string, error)
+}
+
+var steps = []step{
+	{"apply the sample: a Deployment of 3 Pods in 3 zones and a Service with cloud.google.com/neg", applySample},
+	{"groups in every zone hold exactly the Pods, each with its instance; neg-status says so", exactGroups},
+	{"scale to 12, 2, 0 and 3", scale},
+	{"a rolling update of 12 Pods", rollingUpdate},
+	{"a second port, with a custom group name", secondPort},
+	{"an endpoint detached by hand: the next look attaches it again", detachedByHand},
+	{"an instance vanishes between listing and attaching: the other 400 endpoints get in", vanishedInstance},
+	{"an Ingress that references a {\"ingress\":true} Service", ingressService},
+	{"kubectl replace --force: nothing is torn down", replaceForce},
+	{"a malformed annotation: an Event says what is wrong, the cloud stays as it is", malformedAnnotation},
+	{"policy observe: a plan in the log, no write", observePolicy},
+	{"delete the Services: no group remains, the custom-named included", deleteServices},
+	{"nobody was denied anything, and no message was given up", nobodyDenied},
+}
+
+// Tell runs the story in w and prints it. The error says which steps did not hold.
+func Tell(ctx context.Context, w *sandbox.World, out io.Writer) error {
+	t, err := newTeller(ctx, w)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	var failed []string
+	started := time.Now()
+	for i, s := range steps {
+		fmt.Fprintf(out, "\n%2d  %s\n", i+1, s.title)
+		began := time.Now()
+		observed, err := s.run(ctx, t)
+		took := time.Since(began).Round(10 * time.Millisecond)
+		for line := range strings.Lines(observed) {
+			fmt.Fprintf(out, "      %s\n", strings.TrimRight(line, "\n"))
+		}
+		if err != nil {
+			fmt.Fprintf(out, "    FAILED after %s: %v\n", took, err)
+			failed = append(failed, fmt.Sprint(i+1))
+			if errors.Is(err, context.Canceled) {
+				break
+			}
+			continue
+		}
+		fmt.Fprintf(out, "    held (%s)\n", took)
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("step %s did not hold", strings.Join(failed, ", "))
+	}
+	fmt.Fprintf(out, "\nall %d steps held, in %s\n", len(steps), time.Since(started).Round(100*time.Millisecond))
+	return nil
+}
