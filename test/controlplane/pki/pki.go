@@ -3,7 +3,8 @@
 // Everything is made anew at each start and lives as long as the cluster's
 // directory. One authority signs the API server's certificate and every
 // client's; who a client is, is written in its certificate: the common name
-// is the user, the organisations are the groups.
+// is the user, the organisations are the groups. etcd has an authority of its
+// own, because it lets in whoever holds a certificate.
 package pki
 
 import (
@@ -59,9 +60,9 @@ func NewAuthority() (*Authority, error) {
 // PEM returns the authority's certificate.
 func (a *Authority) PEM() []byte { return certPEM(a.cert.Raw) }
 
-// Server signs a certificate for the API server on loopback.
-func (a *Authority) Server() (Pair, error) {
-	t, err := template(pkix.Name{CommonName: "kube-apiserver"})
+// Server signs a certificate for a server at an address of this machine.
+func (a *Authority) Server(name, ip string) (Pair, error) {
+	t, err := template(pkix.Name{CommonName: name})
 	if err != nil {
 		return Pair{}, err
 	}
@@ -70,7 +71,7 @@ func (a *Authority) Server() (Pair, error) {
 		"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
 		"kubernetes.default.svc.cluster.local",
 	}
-	t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	t.IPAddresses = []net.IP{net.ParseIP(ip)}
 	return a.sign(t)
 }
 

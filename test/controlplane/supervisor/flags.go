@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strings"
 
@@ -9,12 +10,23 @@ import (
 )
 
 const (
-	etcdSocket = "etcd.sock"
 	// serviceRange is the same in every cluster: nothing routes to it.
 	serviceRange = "172.30.0.0/16"
 )
 
-func (c *cluster) etcdFlags() []string { return []string{"--socket=" + etcdSocket} }
+// etcdHost is in the part of the cluster's loopback range that no Pod and no
+// node has a twin in, so its port needs no choosing.
+func (c *cluster) etcdHost() string { return fmt.Sprintf("127.%d.255.253", c.Octet) }
+
+func (c *cluster) etcdAddress() string { return net.JoinHostPort(c.etcdHost(), "2379") }
+
+func (c *cluster) etcdFlags() []string {
+	return []string{
+		"--listen=" + c.etcdAddress(),
+		"--cert=" + c.path("pki", "etcd.crt"), "--key=" + c.path("pki", "etcd.key"),
+		"--client-ca=" + c.path("pki", "etcd-ca.crt"),
+	}
+}
 
 func (c *cluster) controllersFlags() []string {
 	return []string{"--kubeconfig=" + c.path("controllers.kubeconfig"), "--root-ca=" + c.path("pki", "ca.crt")}
@@ -34,7 +46,10 @@ func (c *cluster) nodesFlags() []string {
 // limits: a stand-in must not be what slows a storm.
 func (c *cluster) apiServerFlags() []string {
 	flags := []string{
-		"--etcd-servers=unix://" + etcdSocket,
+		"--etcd-servers=https://" + c.etcdAddress(),
+		"--etcd-cafile=" + c.path("pki", "etcd-ca.crt"),
+		"--etcd-certfile=" + c.path("pki", "etcd-client.crt"),
+		"--etcd-keyfile=" + c.path("pki", "etcd-client.key"),
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", c.APIPort), "--permit-port-sharing=true",
 		"--endpoint-reconciler-type=none", // loopback is no endpoint
@@ -78,6 +93,9 @@ func (c *cluster) writeCredentials() error {
 	if err := c.writeServerFiles(ca); err != nil {
 		return err
 	}
+	if err := c.writeEtcdFiles(); err != nil {
+		return err
+	}
 	for _, user := range []string{"admin", Controllers, Nodes} {
 		err := ca.Kubeconfig(c.path(user+".kubeconfig"), c.Name, c.server, user, "system:masters")
 		if err != nil {
@@ -93,7 +111,7 @@ func (c *cluster) writeCredentials() error {
 }
 
 func (c *cluster) writeServerFiles(ca *pki.Authority) error {
-	server, err := ca.Server()
+	server, err := ca.Server(APIServer, "127.0.0.1")
 	if err != nil {
 		return err
 	}
@@ -101,9 +119,32 @@ func (c *cluster) writeServerFiles(ca *pki.Authority) error {
 	if err != nil {
 		return err
 	}
-	for name, data := range map[string][]byte{
+	return c.writePKI(map[string][]byte{
 		"ca.crt": ca.PEM(), "server.crt": server.Cert, "server.key": server.Key, "tokens.key": tokens,
-	} {
+	})
+}
+
+func (c *cluster) writeEtcdFiles() error {
+	ca, err := pki.NewAuthority()
+	if err != nil {
+		return err
+	}
+	server, err := ca.Server(Etcd, c.etcdHost())
+	if err != nil {
+		return err
+	}
+	client, err := ca.Client(APIServer)
+	if err != nil {
+		return err
+	}
+	return c.writePKI(map[string][]byte{
+		"etcd-ca.crt": ca.PEM(), "etcd.crt": server.Cert, "etcd.key": server.Key,
+		"etcd-client.crt": client.Cert, "etcd-client.key": client.Key,
+	})
+}
+
+func (c *cluster) writePKI(files map[string][]byte) error {
+	for name, data := range files {
 		if err := pki.WriteFile(c.path("pki", name), data); err != nil {
 			return err
 		}

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"net"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -152,10 +152,7 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := c.launch(Etcd, c.etcdFlags()); err != nil {
 		return err
 	}
-	if err := c.await(ctx, "etcd's socket", func(context.Context) bool {
-		_, err := os.Stat(c.path(etcdSocket))
-		return err == nil
-	}); err != nil {
+	if err := c.await(ctx, "etcd", c.etcdListens); err != nil {
 		return err
 	}
 	if err := c.launch(APIServer, c.apiServerFlags()); err != nil {
@@ -178,6 +175,14 @@ func (c *cluster) start(ctx context.Context) error {
 		return err
 	}
 	return c.writeReady(ctx, p)
+}
+
+func (c *cluster) etcdListens(context.Context) bool {
+	conn, err := net.Dial("tcp4", c.etcdAddress())
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
 }
 
 // await polls until ok, and gives up when a child ends or ctx does.
