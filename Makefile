@@ -10,8 +10,6 @@ NODES      ?= 6
 SEEDS      ?= 1..20
 FUZZTIME   ?= 30s
 TESTFLAGS  := -race -shuffle=on -timeout=20m
-TESTOUT    ?=
-LINT       := go tool -modfile=test/lint/go.mod
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -52,7 +50,8 @@ lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
 	@go vet ./...
 	@cd test/controlplane && go vet ./...
-	@$(LINT) staticcheck ./...
+	@go build -C test/lint -o ../../$(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+	@$(BIN)/staticcheck ./...
 
 clean: ## remove what was built
 	rm -rf .sandbox build

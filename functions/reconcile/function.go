@@ -117,12 +117,11 @@ func (f *Function) report(ctx context.Context, d event.Delivery, m event.Message
 	}
 	if err != nil {
 		level, text = slog.LevelWarn, err.Error()
-		for _, b := range neg.BlockedReasons(err) {
-			attrs = append(attrs, slog.String("reason", b.Reason))
-			if b.Reason == event.ReasonBadMessage {
+		if blocked := neg.BlockedReasons(err); len(blocked) > 0 {
+			attrs = append(attrs, slog.String("reason", blocked[0].Reason))
+			if blocked[0].Reason == event.ReasonBadMessage {
 				level = slog.LevelError
 			}
-			break
 		}
 	}
 	f.Log.LogAttrs(ctx, level, text, attrs...)

@@ -90,6 +90,7 @@ func forbidden(rq *request, r *resource) *apierrors.StatusError {
 	if rq.namespace != "" {
 		scope = fmt.Sprintf("in the namespace %q", rq.namespace)
 	}
+	//lint:ignore ST1005 the authorizer's words
 	return apierrors.NewForbidden(r.GroupResource(), rq.name, fmt.Errorf(
 		"User %q cannot %s resource %q in API group %q %s", rq.user, rq.verb, rq.called(), r.Group, scope))
 }

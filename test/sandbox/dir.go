@@ -33,7 +33,7 @@ func OpenDir(path string) (*Dir, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		lock.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("a sandbox is running in %s; stop it, or give another folder: make sandbox DIR=...", path)
+			return nil, fmt.Errorf("a sandbox is running in %s; stop it, or give another folder: make sandbox DIR=OTHER", path)
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

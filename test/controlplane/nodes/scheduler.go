@@ -55,8 +55,11 @@ func (s *Simulator) getPod(key string) (*v1.Pod, error) {
 	return pod, err
 }
 
+// waitsForNode tells whether a Pod is this scheduler's to place; one that names another
+// scheduler waits for that.
 func waitsForNode(pod *v1.Pod) bool {
-	return pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0
+	return pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && len(pod.Spec.SchedulingGates) == 0 &&
+		pod.Spec.SchedulerName == v1.DefaultSchedulerName
 }
 
 func (s *Simulator) fits(pod *v1.Pod) func(string) bool {

@@ -149,6 +149,7 @@ func (q *queue) finish(it *item, count func(*Stats)) {
 // stop waits for the deliveries under way. The context has ended.
 func (q *queue) stop() {
 	q.mu.Lock() // whoever held it may just have started a worker; nobody does any more
+	//lint:ignore SA2001 taking the lock is the wait
 	q.mu.Unlock()
 	q.workers.Wait()
 }

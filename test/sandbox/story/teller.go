@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 
 	"github.com/negfleet/negfleet/shared/event"
@@ -49,6 +50,7 @@ func newTeller(ctx context.Context, w *sandbox.World) (*teller, error) {
 	if err != nil {
 		return nil, err
 	}
+	config.WarningHandler = rest.NoWarnings{} // the manifests use the Ingress annotation that GKE reads
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,159 @@
+package sandbox_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/negfleet/negfleet/test/fakekube/conformance"
+	"github.com/negfleet/negfleet/test/sandbox"
+	"github.com/negfleet/negfleet/test/sandbox/story"
+)
+
+// options needs the programs that make build controlplane builds: without them a test
+// skips, and under make test it fails.
+func options(t *testing.T) sandbox.Options {
+	t.Helper()
+	o := sandbox.Options{
+		Dir: filepath.Join(t.TempDir(), "s"), Bin: os.Getenv("NEGFLEET_BIN"), ControlPlane: os.Getenv("NEGFLEET_CONTROLPLANE"),
+		Clusters: 1, Nodes: 9, Progress: testWriter{t},
+	}
+	if testing.Short() {
+		t.Skip("needs the control plane; make test runs it")
+	}
+	if o.Bin == "" || o.ControlPlane == "" {
+		message := "needs the control plane: make build controlplane, then set NEGFLEET_BIN and NEGFLEET_CONTROLPLANE; make test does"
+		if os.Getenv("NEGFLEET_TEST_ALL") != "" {
+			t.Fatal(message)
+		}
+		t.Skip(message)
+	}
+	return o
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimRight(string(b), "\n"))
+	return len(b), nil
+}
+
+func start(t *testing.T, o sandbox.Options) *sandbox.World {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w, err := sandbox.Start(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// TestStory is make demo as a test, with operations that take their time.
+func TestStory(t *testing.T) {
+	o := options(t)
+	o.OpLatency = 200 * time.Millisecond
+	w := start(t, o)
+	if err := story.Tell(t.Context(), w, testWriter{t}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTwoClusters: two clusters share a project and neither touches the other's groups; the
+// real API server passes the suite that the fake one passes; a second sandbox on a live
+// folder is refused; a killed one leaves nothing that stops the next.
+func TestTwoClusters(t *testing.T) {
+	o := options(t)
+	o.Clusters, o.Nodes = 2, 3
+	w := start(t, o)
+	config, err := w.Clusters[1].Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("conformance", func(t *testing.T) { conformance.Run(t, config) })
+	t.Run("a live folder is refused", func(t *testing.T) {
+		_, err := sandbox.Start(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), "DIR=") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("env", func(t *testing.T) { checkEnv(t, w) })
+	t.Run("audit", func(t *testing.T) { checkAudit(t, w) })
+}
+
+// checkEnv sources the file as a person does and reaches the cluster by it.
+func checkEnv(t *testing.T, w *sandbox.World) {
+	out, err := exec.Command("bash", "-c", `. "$1" && printf '%s %s %s' "$KUBECONFIG" "$NEGFLEET_COMPUTE_ENDPOINT" "$NEGFLEET_FLEET"`, "-", w.Dir.Path("env")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := strings.Fields(string(out))
+	if len(f) != 3 || !filepath.IsAbs(f[0]) || !strings.HasSuffix(f[1], "/compute/v1/") || !filepath.IsAbs(f[2]) {
+		t.Fatalf("env: %s", out)
+	}
+	config, err := w.Clusters[0].Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns, err := client.CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{})
+	if err != nil || string(ns.UID) != w.Clusters[0].UID {
+		t.Errorf("kube-system: %v, %v", ns.UID, err)
+	}
+}
+
+// checkAudit: the public function answers nothing to those without a cluster's MAC.
+func checkAudit(t *testing.T, w *sandbox.World) {
+	for _, path := range []string{"/", "/v1/cluster-1/", "/v1/cluster-1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
+		resp, err := http.Post(w.Env()["NEGFLEET_AUDIT_URL"]+path, "application/json", strings.NewReader(`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("POST %s: %s, want 404", path, resp.Status)
+		}
+	}
+}
+
+// TestKilled: a sandbox that was killed leaves nothing that stops the next on its folder.
+func TestKilled(t *testing.T) {
+	o := options(t)
+	argv := []string{"up", "--dir", o.Dir, "--bin", o.Bin, "--controlplane", o.ControlPlane, "--nodes", "3"}
+	cmd := exec.Command(filepath.Join(o.Bin, "sandbox"), argv...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(time.Minute)
+	for {
+		if _, err := os.Stat(filepath.Join(o.Dir, "env")); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no env file within a minute")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed, so it has an error
+	o.Nodes = 3
+	start(t, o)
+}
