@@ -96,13 +96,19 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = neg.Block(event.ReasonBadMessage, "key %s names no Service; such keys go to %s", message.Key, event.TopicGates)
 	}
 	if err == nil {
-		err = f.Turns.Do(ctx, message.Key, message.Chain, func(ctx context.Context, t reconcile.Turn) error {
+		err = f.Turns.Do(ctx, message.Key, request(message), func(ctx context.Context, t reconcile.Turn) error {
 			_, err := f.Look(ctx, message.Key, t)
 			return err
 		})
 	}
 	outcome := event.Respond(w, err)
 	f.report(ctx, delivery, message, outcome, err, started)
+}
+
+// request is what a message asks for. Those who watch clusters report on clusters; an
+// operator or the sweep may have seen something in the cloud.
+func request(m event.Message) reconcile.Delivery {
+	return reconcile.Delivery{Chain: m.Chain, Cloud: m.Source != "audit" && m.Source != "admission"}
 }
 
 // report is the one line that a delivery leaves.
@@ -113,7 +119,7 @@ func (f *Function) report(ctx context.Context, d event.Delivery, m event.Message
 		slog.String("messageId", d.ID), slog.Int("attempt", d.Attempt), slog.Duration("took", time.Since(started)), telemetry.Trace(ctx, f.Project),
 	}
 	if !m.Observed.IsZero() {
-		attrs = append(attrs, slog.Duration("age", time.Since(m.Observed)))
+		attrs = append(attrs, slog.Time("observed", m.Observed), slog.Duration("age", time.Since(m.Observed)))
 	}
 	if err != nil {
 		level, text = slog.LevelWarn, err.Error()

@@ -165,6 +165,9 @@ func (l *look) followUp(ctx context.Context) error {
 	if len(l.result.Taken) == 0 {
 		return nil
 	}
+	if l.turn.Chain < maxChain {
+		l.turn.Rereads()
+	}
 	if err := l.confirm(ctx, false); err != nil {
 		return err
 	}

@@ -97,9 +97,12 @@ const evidenceAge = 8 * time.Second
 // A Turn is one look's place in the order of looks at its key.
 type Turn struct {
 	Chain int
-	// Began is called right before the first read of the cluster: what is reported from
-	// then on is for the next look.
+	// Began is called right before the first read of the cluster: what is reported until
+	// then this look covers, what comes later is for the next one.
 	Began func()
+	// Rereads is called right before the last read of the cluster, whose differences are
+	// published: what came in until then about the cluster needs no look of its own.
+	Rereads func()
 	// Newer is closed when a later look at the same key is waiting.
 	Newer <-chan struct{}
 }
@@ -120,7 +123,7 @@ func (r *Reconciler) Plan(ctx context.Context, k neg.Key) ([]plan.Step, []plan.P
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &look{r: r, key: k, scope: scope, turn: Turn{Began: func() {}}, log: r.Log}
+	l := &look{r: r, key: k, scope: scope, turn: Turn{Began: func() {}, Rereads: func() {}}, log: r.Log}
 	if err := l.observe(ctx); err != nil {
 		return nil, nil, err
 	}

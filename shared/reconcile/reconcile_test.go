@@ -218,7 +218,7 @@ func TestReplacedWithinTheGrace(t *testing.T) {
 	w.check(w.RemoveService("shop", "web"))
 	newer := make(chan struct{})
 	close(newer) // the deletion and the creation come right after each other
-	_, err := w.r.Look(t.Context(), web, reconcile.Turn{Began: func() {}, Newer: newer})
+	_, err := w.r.Look(t.Context(), web, reconcile.Turn{Began: func() {}, Rereads: func() {}, Newer: newer})
 	if !errors.Is(err, reconcile.ErrSuperseded) {
 		t.Fatalf("the wait did not end with the news: %v", err)
 	}

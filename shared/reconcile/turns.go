@@ -3,6 +3,9 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,10 +15,13 @@ import (
 // Turns orders the looks of one instance, so that a thousand deliveries of one key cost
 // a look or two and a storm on one key delays no other.
 //
-// A delivery received before a look's first read of the cluster is covered by that look
-// and answered when it ends; one received later gets the next look. That order needs no
-// clock and no store. A key's look starts at once, then no sooner than Interval after the
-// start of its last one here. Across instances nothing is skipped and nothing needs to be.
+// A delivery that came in before a read of the cluster began is covered by the look that
+// reads, and answered when it ends; one that came in later gets the next look. That order
+// needs no clock and no store. A key's look starts at once, then no sooner than Interval
+// after the start of its last one here. Across instances nothing is skipped and nothing
+// needs to be.
+//
+// A look lives as long as a delivery that waits for it: nothing outlives the handlers.
 type Turns struct {
 	Interval time.Duration
 	// Budget bounds one look; it must end well before the delivery's ack deadline.
@@ -25,167 +31,203 @@ type Turns struct {
 	Now   func() time.Time
 
 	mu    sync.Mutex
-	queue map[neg.Key]*queue
-	room  int // how many keys queue holds before it is cleaned
+	lines map[neg.Key]*line
+	room  int // how many keys lines holds before it is cleaned
 }
 
-// A queue is the looks of one key: one that runs and reads, and one that waits.
-type queue struct {
-	open    *pending // takes deliveries
-	running *pending // past its first read
-	last    time.Time
+// A Delivery is one request for a look.
+type Delivery struct {
+	// Chain is how many follow-up looks led to it.
+	Chain int
+	// Cloud: it is about the cloud, so only a look that reads the cloud after it will do.
+	Cloud bool
 }
 
-// A pending is one look and the deliveries that it covers.
-type pending struct {
-	done    chan struct{}
-	newer   chan struct{}
-	told    bool // newer is closed
-	err     error
-	cancel  context.CancelFunc
-	waiters int
-	chain   int
+// A Look makes one key right. It must call Turn.Began.
+type Look func(context.Context, Turn) error
+
+// A line is the deliveries of one key and the look that serves them.
+type line struct {
+	waiting []*waiter // covered by no read yet
+	covered []*waiter // by the look that runs
+	running bool
+	last    time.Time          // when its newest look started
+	cancel  context.CancelFunc // of the look that runs
+	newer   chan struct{}      // closed when a delivery comes in that the running look does not cover
+	told    bool
 }
 
-// Do runs look for k, or waits for the one that covers this delivery. look is cancelled
-// when every delivery it covers has gone away.
-func (t *Turns) Do(ctx context.Context, k neg.Key, chain int, look func(context.Context, Turn) error) error {
+type waiter struct {
+	Delivery
+	done chan error
+}
+
+// Do has k looked at and returns how that ended. The look is cancelled when every delivery
+// that it covers has gone away.
+func (t *Turns) Do(ctx context.Context, k neg.Key, d Delivery, look Look) error {
+	w := &waiter{d, make(chan error, 1)}
+	t.join(ctx, k, w, look)
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+		t.leave(k, w)
+		return ctx.Err()
+	}
+}
+
+func (t *Turns) join(ctx context.Context, k neg.Key, w *waiter, look Look) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lines == nil {
+		t.lines = map[neg.Key]*line{}
+	}
+	l := t.lines[k]
+	if l == nil {
+		l = &line{}
+		t.lines[k] = l
+	}
+	l.waiting = append(l.waiting, w)
+	if l.covered != nil && !l.told {
+		l.told = true
+		close(l.newer)
+	}
+	if !l.running {
+		l.running = true
+		go t.serve(context.WithoutCancel(ctx), k, l, look)
+	}
+}
+
+func (t *Turns) leave(k neg.Key, w *waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.lines[k]
+	if l == nil {
+		return
+	}
+	gone := func(o *waiter) bool { return o == w }
+	l.waiting, l.covered = slices.DeleteFunc(l.waiting, gone), slices.DeleteFunc(l.covered, gone)
+	if len(l.waiting)+len(l.covered) == 0 && l.cancel != nil {
+		l.cancel()
+	}
+}
+
+// serve looks at k until nobody waits any more.
+func (t *Turns) serve(ctx context.Context, k neg.Key, l *line, look Look) {
 	for {
-		err := t.once(ctx, k, chain, look)
-		if !errors.Is(err, ErrSuperseded) {
-			return err
+		ctx, cancel := context.WithTimeout(ctx, t.Budget)
+		turn, pause := t.next(l, cancel)
+		err := t.rest(ctx, pause)
+		if err == nil {
+			t.mu.Lock()
+			l.last = t.Now()
+			t.mu.Unlock()
+			err = guarded(ctx, turn, look)
+		}
+		abandoned := ctx.Err() == context.Canceled
+		cancel()
+		if !t.answer(l, err, abandoned) {
+			return
 		}
 	}
 }
 
-func (t *Turns) once(ctx context.Context, k neg.Key, chain int, look func(context.Context, Turn) error) error {
-	p, leads, before := t.join(k, chain)
-	if !leads {
-		select {
-		case <-p.done:
-			return p.err
-		case <-ctx.Done():
-			t.leave(p)
-			return ctx.Err()
+// guarded makes an error of a panic: one bad object must not take the instance and the
+// looks at every other key with it.
+func guarded(ctx context.Context, turn Turn, look Look) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("look panicked: %v\n%s", p, debug.Stack())
 		}
-	}
-	lookCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.Budget)
-	defer cancel()
-	t.mu.Lock()
-	p.cancel = cancel
-	t.mu.Unlock()
-	defer context.AfterFunc(ctx, func() { t.leave(p) })()
-	err := t.await(lookCtx, k, before)
-	if err == nil {
-		err = look(lookCtx, Turn{Chain: t.began(k), Began: func() { t.seal(k, p) }, Newer: p.newer})
-	}
-	t.end(k, p, err)
-	return err
+	}()
+	return look(ctx, turn)
 }
 
-// join adds a delivery to the look that takes them; the first of a look leads it, after
-// the one before.
-func (t *Turns) join(k neg.Key, chain int) (p *pending, leads bool, before *pending) {
+// next prepares the next look: its turn, and how long it must still wait.
+func (t *Turns) next(l *line, cancel context.CancelFunc) (Turn, time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.queue == nil {
-		t.queue = map[neg.Key]*queue{}
-	}
-	q := t.queue[k]
-	if q == nil {
-		q = &queue{}
-		t.queue[k] = q
-	}
-	if q.open == nil {
-		q.open = &pending{done: make(chan struct{}), newer: make(chan struct{}), chain: chain}
-		leads = true
-		if q.running != nil && !q.running.told {
-			close(q.running.newer)
-			q.running.told = true
+	l.cancel, l.newer, l.told = cancel, make(chan struct{}), false
+	chain := 0
+	for i, w := range l.waiting {
+		// Fresh news of a key starts its chain of follow-ups anew.
+		if i == 0 || w.Chain < chain {
+			chain = w.Chain
 		}
 	}
-	q.open.waiters++
-	// Fresh news of a key starts its chain of follow-ups anew.
-	q.open.chain = min(q.open.chain, chain)
-	return q.open, leads, q.running
+	turn := Turn{
+		Chain: chain, Newer: l.newer,
+		Began:   func() { t.cover(l, func(*waiter) bool { return true }) },
+		Rereads: func() { t.cover(l, func(w *waiter) bool { return !w.Cloud }) },
+	}
+	return turn, t.Interval - t.Now().Sub(l.last)
 }
 
-func (t *Turns) leave(p *pending) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p.waiters--
-	if p.waiters == 0 && p.cancel != nil {
-		p.cancel()
-	}
-}
-
-// await waits for the look before, and for the interval.
-func (t *Turns) await(ctx context.Context, k neg.Key, before *pending) error {
-	if before != nil {
-		select {
-		case <-before.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	t.mu.Lock()
-	pause := t.Interval - t.Now().Sub(t.queue[k].last)
-	t.mu.Unlock()
+func (t *Turns) rest(ctx context.Context, pause time.Duration) error {
 	if pause <= 0 {
-		return nil
+		return ctx.Err()
 	}
 	select {
 	case <-t.After(pause):
-		return nil
+		return ctx.Err()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// began notes the start of the open look and returns its chain.
-func (t *Turns) began(k neg.Key) int {
+// cover moves the waiting deliveries that match to the look that runs.
+func (t *Turns) cover(l *line, match func(*waiter) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	q := t.queue[k]
-	q.last = t.Now()
-	return q.open.chain
+	left := []*waiter{}
+	if l.covered == nil {
+		l.covered = []*waiter{}
+	}
+	for _, w := range l.waiting {
+		if match(w) {
+			l.covered = append(l.covered, w)
+		} else {
+			left = append(left, w)
+		}
+	}
+	l.waiting = left
 }
 
-// seal ends the time in which p takes deliveries.
-func (t *Turns) seal(k neg.Key, p *pending) {
+// answer tells the covered deliveries how the look ended, and says whether another is
+// needed. A look that gave way to newer ones hands its deliveries on to the next. One that
+// failed before it read anything answers all that wait, but for those that came after it
+// was abandoned.
+func (t *Turns) answer(l *line, err error, abandoned bool) (more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if q := t.queue[k]; q.open == p {
-		q.open, q.running = nil, p
+	switch {
+	case errors.Is(err, ErrSuperseded):
+		l.waiting, l.covered = append(l.covered, l.waiting...), nil
+	case l.covered == nil && !abandoned:
+		l.covered, l.waiting = l.waiting, nil
 	}
-}
-
-func (t *Turns) end(k neg.Key, p *pending, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	q := t.queue[k]
-	if q.open == p {
-		q.open = nil
+	for _, w := range l.covered {
+		w.done <- err
 	}
-	if q.running == p {
-		q.running = nil
+	l.covered, l.cancel = nil, nil
+	l.running = len(l.waiting) > 0
+	if !l.running {
+		t.forget()
 	}
-	p.err = err
-	close(p.done)
-	t.forget()
+	return l.running
 }
 
 // forget drops the keys that nobody waits for and whose interval is over, whenever their
 // number has doubled.
 func (t *Turns) forget() {
-	if len(t.queue) < max(t.room, 1000) {
+	if len(t.lines) < max(t.room, 1000) {
 		return
 	}
 	now := t.Now()
-	for k, q := range t.queue {
-		if q.open == nil && q.running == nil && now.Sub(q.last) > t.Interval {
-			delete(t.queue, k)
+	for k, l := range t.lines {
+		if !l.running && now.Sub(l.last) > t.Interval {
+			delete(t.lines, k)
 		}
 	}
-	t.room = 2 * len(t.queue)
+	t.room = 2 * len(t.lines)
 }

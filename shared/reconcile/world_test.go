@@ -128,7 +128,7 @@ func (w *world) check(err error) {
 func (w *world) look() (reconcile.Result, error) { return w.lookAt(web, 0) }
 
 func (w *world) lookAt(k neg.Key, chain int) (reconcile.Result, error) {
-	return w.r.Look(w.t.Context(), k, reconcile.Turn{Chain: chain, Began: func() {}})
+	return w.r.Look(w.t.Context(), k, reconcile.Turn{Chain: chain, Began: func() {}, Rereads: func() {}})
 }
 
 func (w *world) mustLook() reconcile.Result {

@@ -1,5 +1,5 @@
 // Command sandbox runs negfleet's world on this machine: up keeps it running, demo walks
-// through the story and ends.
+// through the story and ends, bench measures.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/negfleet/negfleet/test/sandbox"
+	"github.com/negfleet/negfleet/test/sandbox/bench"
 	"github.com/negfleet/negfleet/test/sandbox/story"
 )
 
@@ -34,8 +36,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("the sandbox needs Linux: its Pods listen on addresses of 127.0.0.0/8, which %s does not have", runtime.GOOS)
 	}
-	if len(args) == 0 || (args[0] != "up" && args[0] != "demo") {
-		return fmt.Errorf("usage: sandbox up|demo [flags]; -h lists them")
+	commands := map[string]func(context.Context, sandbox.Options, io.Writer) error{"up": up, "demo": demo, "bench": measure}
+	if len(args) == 0 || commands[args[0]] == nil {
+		return fmt.Errorf("usage: sandbox up|demo|bench [flags]; -h lists them")
 	}
 	o := sandbox.Options{Progress: out}
 	flags := flag.NewFlagSet("sandbox "+args[0], flag.ExitOnError)
@@ -50,10 +53,20 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	if args[0] == "demo" {
-		return demo(ctx, o, out)
+	return commands[args[0]](ctx, o, out)
+}
+
+// measure prints a table, and JSON into a file beside the logs.
+func measure(ctx context.Context, o sandbox.Options, out io.Writer) error {
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return err
 	}
-	return up(ctx, o, out)
+	machine, err := os.Create(filepath.Join(o.Dir, "results.json"))
+	if err != nil {
+		return err
+	}
+	defer machine.Close()
+	return bench.Measure(ctx, o, out, machine)
 }
 
 func demo(ctx context.Context, o sandbox.Options, out io.Writer) (err error) {
