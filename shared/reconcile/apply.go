@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,7 +22,8 @@ func deletesGroup(steps []plan.Step) bool {
 }
 
 // apply takes steps: those of one group in order, groups beside each other. What fails in
-// one group does not stop another. The observed state follows what was done.
+// one group does not stop another. The observed state follows what was done. What is
+// reported is in the order of the steps: the same trouble must read the same every time.
 func (l *look) apply(ctx context.Context, steps []plan.Step) error {
 	byGroup := map[neg.GroupID][]plan.Step{}
 	var order []neg.GroupID
@@ -33,42 +33,38 @@ func (l *look) apply(ctx context.Context, steps []plan.Step) error {
 		}
 		byGroup[s.Group] = append(byGroup[s.Group], s)
 	}
-	var mu sync.Mutex
-	var errs []error
-	var taken []plan.Step
+	taken := make([][]plan.Step, len(order))
+	rejected := make([][]neg.Rejected, len(order))
+	errs := make([]error, len(order))
 	var g errgroup.Group
 	g.SetLimit(width)
-	for _, id := range order {
+	for i, id := range order {
 		g.Go(func() error {
-			done, err := l.applyInOrder(ctx, byGroup[id], &mu)
-			mu.Lock()
-			defer mu.Unlock()
-			taken, errs = append(taken, done...), append(errs, err)
+			taken[i], rejected[i], errs[i] = l.applyInOrder(ctx, byGroup[id])
 			return nil
 		})
 	}
 	_ = g.Wait() // errors are joined in errs
-	l.observed = plan.Apply(l.observed, taken)
-	l.result.Taken = append(l.result.Taken, taken...)
+	all := slices.Concat(taken...)
+	l.observed = plan.Apply(l.observed, all)
+	l.result.Taken = append(l.result.Taken, all...)
+	l.rejected = slices.Concat(append([][]neg.Rejected{l.rejected}, rejected...)...)
 	return errors.Join(errs...)
 }
 
-func (l *look) applyInOrder(ctx context.Context, steps []plan.Step, mu *sync.Mutex) ([]plan.Step, error) {
-	var done []plan.Step
+func (l *look) applyInOrder(ctx context.Context, steps []plan.Step) (done []plan.Step, rejected []neg.Rejected, err error) {
 	for _, s := range steps {
-		rejected, err := l.take(ctx, s)
-		mu.Lock()
-		l.rejected = append(l.rejected, rejected...)
-		mu.Unlock()
+		refused, err := l.take(ctx, s)
+		rejected = append(rejected, refused...)
 		if err != nil {
-			return done, err
+			return done, rejected, err
 		}
 		s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e neg.Endpoint) bool {
-			return slices.ContainsFunc(rejected, func(r neg.Rejected) bool { return r.Endpoint == e })
+			return slices.ContainsFunc(refused, func(r neg.Rejected) bool { return r.Endpoint == e })
 		})
 		done = append(done, s)
 	}
-	return done, nil
+	return done, rejected, nil
 }
 
 // take is the one place where the cloud is changed.

@@ -313,6 +313,27 @@ func TestFollowsUp(t *testing.T) {
 	}
 }
 
+// TestBlockedReadsTheSame: looks at what stays blocked in several zones change nothing in
+// the cluster, or each of them would be an event that causes the next.
+func TestBlockedReadsTheSame(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	other := neg.OwnerOf("11111111-4b9b-4c1e-8a53-0d6a2f1f8a11", neg.Key{Cluster: "other", Namespace: "a", Service: "b"}, 80)
+	for _, z := range zones {
+		w.check(w.cloud().CreateGroup(t.Context(), neg.GroupID{Zone: z, Name: "theirs"}, other))
+	}
+	w.start(3, exposed(`{"exposed_ports":{"80":{"name":"theirs"}}}`))
+	_, _ = w.look()
+	w.reset()
+	for range 10 {
+		if _, err := w.look(); neg.OutcomeOf(err) != neg.Blocked {
+			t.Errorf("outcome %v: %v", neg.OutcomeOf(err), err)
+		}
+	}
+	if writes := w.kube.Writes(); len(writes) != 0 {
+		t.Errorf("%d writes to the cluster, the first: %+v", len(writes), writes[0])
+	}
+}
+
 // TestBlocked: bad input gets an error that says which object, which field, what to do; it
 // is visible on the Service; nothing in the cloud changes.
 func TestBlocked(t *testing.T) {

@@ -1,0 +1,184 @@
+package storm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
+	"github.com/negfleet/negfleet/test/rig"
+)
+
+// clear ends all trouble. Events that are still on the wire are as unlucky as before.
+func (s *storm) clear() {
+	s.GCE.ClearFaults()
+	s.lift()
+	s.Kube.ClearFaults()
+	s.restore(len(s.VMs))
+	for _, a := range s.apps {
+		s.change(a, func() error {
+			if a.exists && a.broken && !a.fixed {
+				a.broken = false
+				s.must(s.annotate(a))
+			}
+			return a.cluster.World.Scale(namespace, a.key.Service, len(s.living(a)))
+		})
+	}
+	s.events()
+	s.drained()
+}
+
+func (s *storm) drained() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	if err := s.PubSub.Drained(ctx); err != nil {
+		s.t.Fatalf("%v: %+v", err, s.PubSub.Stats())
+	}
+}
+
+// sweep asks for a look at every Service, and at whatever owned groups are for.
+func (s *storm) sweep() {
+	s.t.Helper()
+	keys := map[neg.Key]bool{}
+	for _, c := range s.Clusters {
+		for _, svc := range fakekube.List[*corev1.Service](c.Cluster, "", nil) {
+			keys[neg.Key{Cluster: c.Name(), Namespace: svc.Namespace, Service: svc.Name}] = true
+		}
+	}
+	for _, g := range s.GCE.Groups() {
+		if k, ours := ownerOf(g.Description); ours {
+			keys[k] = true
+		}
+	}
+	for k := range keys {
+		s.must(s.Publish(s.t.Context(), k, "sweep"))
+	}
+	s.drained()
+}
+
+// checkWorld holds groups and statuses against what the Pods ask for.
+func (s *storm) checkWorld() {
+	s.t.Helper()
+	if d := cmp.Diff(s.foreign, s.foreignGroups()); d != "" {
+		s.t.Errorf("what is not ours was touched (-before +after):\n%s", d)
+	}
+	got := s.groupsByApp()
+	for _, a := range s.apps {
+		want := map[place]map[string]bool{}
+		w := s.wish(a)
+		if !w.untouchable || a.policy == "upsert" {
+			want = w.groups
+		}
+		if a.policy == "upsert" {
+			s.checkUpsert(a, want, got[a])
+		}
+		if d := cmp.Diff(lines(want), lines(got[a])); d != "" {
+			s.t.Errorf("groups of %s (-want +got):\n%s", a.key, d)
+		}
+		s.checkStatus(a, want)
+	}
+}
+
+func (s *storm) groupsByApp() map[*app]map[place]map[string]bool {
+	all := map[*app]map[place]map[string]bool{}
+	for _, g := range s.GCE.Groups() {
+		a := s.byName[g.Name]
+		if a == nil {
+			continue
+		}
+		if all[a] == nil {
+			all[a] = map[place]map[string]bool{}
+		}
+		endpoints := map[string]bool{}
+		for _, e := range g.Endpoints {
+			endpoints[e.Address+"@"+e.Instance] = true
+		}
+		all[a][place{g.Zone, g.Name}] = endpoints
+	}
+	return all
+}
+
+// checkUpsert takes those endpoints out of got that upsert leaves there, after it made
+// sure that nobody who may not removed any: checkHistory looks at that.
+func (s *storm) checkUpsert(a *app, want, got map[place]map[string]bool) {
+	for at, endpoints := range got {
+		maps.DeleteFunc(endpoints, func(e string, _ bool) bool { return !want[at][e] })
+	}
+}
+
+func lines(groups map[place]map[string]bool) []string {
+	var out []string
+	for at, endpoints := range groups {
+		out = append(out, fmt.Sprintf("%s/%s: %s", at.zone, at.name, strings.Join(slices.Sorted(maps.Keys(endpoints)), " ")))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (s *storm) checkStatus(a *app, groups map[place]map[string]bool) {
+	s.t.Helper()
+	svc, exists := fakekube.Get[*corev1.Service](a.cluster.Cluster, namespace, a.key.Service)
+	if !exists {
+		return
+	}
+	want := ""
+	if len(groups) > 0 {
+		names := map[string]string{}
+		for port, name := range a.groups() {
+			names[strconv.Itoa(int(port))] = name
+		}
+		text, err := json.Marshal(map[string]any{"network_endpoint_groups": names, "zones": rig.Zones})
+		s.must(err)
+		want = string(text)
+	}
+	if d := cmp.Diff(want, svc.Annotations[neg.AnnotationStatus]); d != "" {
+		s.t.Errorf("neg-status of %s (-want +got):\n%s", a.key, d)
+	}
+}
+
+// checkRest: one more pass over all keys makes no write.
+func (s *storm) checkRest() {
+	s.t.Helper()
+	before := s.GCE.Calls(fakegce.CallFilter{})
+	s.Kube.ResetCalls()
+	s.sweep()
+	for _, c := range s.GCE.Calls(fakegce.CallFilter{Since: before[len(before)-1].Seq}) {
+		write := strings.HasSuffix(c.Verb, "insert") || strings.HasSuffix(c.Verb, "delete") || strings.HasSuffix(c.Verb, "tachNetworkEndpoints")
+		if write && !strings.HasSuffix(c.Path, "/"+foreignName) && c.Status != 409 {
+			s.t.Errorf("at rest: %s %s: %d", c.Verb, c.Path, c.Status)
+		}
+	}
+	for _, w := range s.Kube.Writes() {
+		s.t.Errorf("at rest: %s %s %s/%s in %s by %s", w.Verb, w.Resource, w.Namespace, w.Name, w.Cluster, w.User)
+	}
+}
+
+// summary says what the seed was made of.
+func (s *storm) summary() {
+	stats := s.PubSub.Stats()[rig.Subscription]
+	s.counts["deliveries nacked"], s.counts["dead letters"] = stats.Nacked, stats.Dead
+	s.counts["deliveries"] = stats.Delivered
+	s.counts["transitions"] = len(s.GCE.Timeline(0))
+	s.counts["compute calls"] = int(s.GCE.Stats().Calls)
+	for _, c := range s.GCE.Calls(fakegce.CallFilter{}) {
+		if c.Fault != "" {
+			s.counts["compute faults met"]++
+		}
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(s.counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", s.counts[name], name))
+	}
+	s.t.Log(strings.Join(parts, ", "))
+}

@@ -1,0 +1,180 @@
+package storm
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
+)
+
+// step is one thing that happens, then some of the events that it and others cause. The
+// pause after it is the storm's tempo; nothing waits for an outcome.
+func (s *storm) step() {
+	a := s.apps[s.rand.IntN(len(s.apps))]
+	switch n := s.rand.IntN(100); {
+	case n < 50:
+		s.pods(a)
+	case n < 65:
+		s.services(a)
+	case n < 77:
+		s.cloud(a)
+	default:
+		s.trouble()
+	}
+	s.events()
+	timer := time.NewTimer(time.Duration(s.rand.IntN(12)) * time.Millisecond)
+	<-timer.C
+}
+
+// pods changes an app's Pods.
+func (s *storm) pods(a *app) {
+	w, name := a.cluster.World, a.key.Service
+	living := s.living(a)
+	one := ""
+	if len(living) > 0 {
+		one = living[s.rand.IntN(len(living))].Name
+	}
+	switch n := s.rand.IntN(10); {
+	case n < 3:
+		s.change(a, func() error { return w.Scale(namespace, name, s.rand.IntN(8)) })
+	case n < 6:
+		s.change(a, func() error { return w.Roll(namespace, name) })
+	case n < 7 && one != "":
+		s.change(a, func() error { return w.Terminate(namespace, one) })
+	case n < 8 && one != "":
+		s.change(a, func() error { return w.Recreate(namespace, one) })
+	case n < 9:
+		w.Reap(namespace) // nobody's wishes change
+	default:
+		s.must(s.loseSlices(a)) // and nobody knows any
+	}
+}
+
+// living are an app's Pods that do not terminate.
+func (s *storm) living(a *app) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, p := range fakekube.List[*corev1.Pod](a.cluster.Cluster, namespace, map[string]string{"app": a.key.Service}) {
+		if p.DeletionTimestamp == nil && p.Status.PodIP != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// loseSlices is a broken EndpointSlice controller; the next change of a Pod mends it.
+func (s *storm) loseSlices(a *app) error {
+	var all []runtime.Object
+	for _, slice := range fakekube.List[*discoveryv1.EndpointSlice](a.cluster.Cluster, namespace, map[string]string{discoveryv1.LabelServiceName: a.key.Service}) {
+		all = append(all, slice)
+	}
+	return a.cluster.Delete(all...)
+}
+
+// services deletes, restores or changes an app's Service.
+func (s *storm) services(a *app) {
+	switch {
+	case a.fixed:
+	case !a.exists:
+		s.change(a, func() error {
+			a.exists = true
+			return a.cluster.World.AddService(a.service())
+		})
+	case s.rand.IntN(3) == 0:
+		s.change(a, func() error {
+			a.exists = false
+			return a.cluster.World.RemoveService(namespace, a.key.Service)
+		})
+	default:
+		s.change(a, func() error { return s.ask(a) })
+	}
+}
+
+// ask changes what a Service asks for.
+func (s *storm) ask(a *app) error {
+	a.broken = false
+	switch s.rand.IntN(8) {
+	case 0:
+		a.exposed = map[int32]string{80: ""}
+	case 1:
+		a.exposed = map[int32]string{80: a.custom(80)}
+	case 2:
+		a.exposed = map[int32]string{80: "", 443: ""}
+	case 3:
+		a.exposed = map[int32]string{80: a.custom(80), 443: ""}
+	case 4:
+		a.exposed = map[int32]string{}
+	case 5:
+		a.broken = true
+	default:
+		if a.asks {
+			a.ingress = pickOne(s.rand, []int32{80}, []int32{443}, []int32{80, 443})
+			return a.cluster.Apply(a.ingressObject())
+		}
+	}
+	return s.annotate(a)
+}
+
+// annotate writes what an app asks for, beside what others wrote.
+func (s *storm) annotate(a *app) error {
+	return fakekube.Edit(a.cluster.Cluster, namespace, a.key.Service, func(svc *corev1.Service) {
+		if svc.Annotations == nil {
+			svc.Annotations = map[string]string{}
+		}
+		delete(svc.Annotations, "cloud.google.com/neg")
+		for name, value := range a.annotations() {
+			svc.Annotations[name] = value
+		}
+	})
+}
+
+// cloud meddles by hand. A call that is refused is no matter.
+func (s *storm) cloud(a *app) {
+	switch n := s.rand.IntN(10); {
+	case n < 2 && len(s.down) < 3:
+		vm := s.VMs[s.rand.IntN(len(s.VMs))]
+		if s.byHand("DELETE", "zones/"+vm.Zone+"/instances/"+vm.Name, "") == nil {
+			s.down[vm.Name] = vm
+		}
+	case n < 5:
+		s.restore(1)
+	default:
+		s.meddle(a, n < 8)
+	}
+}
+
+// restore makes up to n deleted instances anew.
+func (s *storm) restore(n int) {
+	for _, vm := range s.VMs {
+		if _, gone := s.down[vm.Name]; gone && n > 0 {
+			delete(s.down, vm.Name)
+			s.must(s.GCE.Seed(fakegce.Seed{Projects: []string{s.project}, Instances: []fakegce.Instance{vm}}))
+			n--
+		}
+	}
+}
+
+// meddle detaches an endpoint of an app's group, or attaches one that nobody wants.
+func (s *storm) meddle(a *app, detach bool) {
+	for _, g := range s.GCE.Groups() {
+		if s.byName[g.Name] != a {
+			continue
+		}
+		path := "zones/" + g.Zone + "/networkEndpointGroups/" + g.Name
+		switch {
+		case detach && len(g.Endpoints) > 0:
+			e := g.Endpoints[s.rand.IntN(len(g.Endpoints))]
+			ip, port := split(e.Address)
+			_ = s.byHand("POST", path+"/detachNetworkEndpoints", endpointsBody(e.Instance, ip, port))
+		case !detach:
+			vm := s.VMs[s.rand.IntN(len(s.VMs))]
+			if vm.Zone == g.Zone {
+				_ = s.byHand("POST", path+"/attachNetworkEndpoints", endpointsBody(vm.Name, vm.IP, 80))
+			}
+		}
+		return
+	}
+}

@@ -1,0 +1,76 @@
+package storm
+
+import (
+	"net/http"
+
+	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
+	"github.com/negfleet/negfleet/test/rig"
+)
+
+const groups = "networkEndpointGroups."
+
+// trouble makes some calls fail, or ends what lasts.
+func (s *storm) trouble() {
+	switch n := s.rand.IntN(10); {
+	case n < 4:
+		f := pickOne(s.rand, computeFaults...)
+		f.Count = 1 + s.rand.IntN(3)
+		s.must(s.GCE.AddFaults(f))
+	case n < 6:
+		f := pickOne(s.rand, passing...)
+		f.User, f.Times = rig.User, 1+s.rand.IntN(3)
+		f.Cluster = s.Clusters[s.rand.IntN(len(s.Clusters))].Name()
+		s.Kube.Inject(f)
+	case n < 7 && len(s.weather) == 0:
+		f := pickOne(s.rand, lasting...)
+		f.User, f.Cluster = rig.User, s.Clusters[s.rand.IntN(len(s.Clusters))].Name()
+		s.weather = append(s.weather, s.Kube.Inject(f).Lift)
+	default:
+		s.lift()
+	}
+}
+
+// lift ends the trouble that lasts.
+func (s *storm) lift() {
+	for _, end := range s.weather {
+		end()
+	}
+	s.weather = nil
+}
+
+var computeFaults = []fakegce.Fault{
+	{Status: http.StatusServiceUnavailable},
+	{Status: http.StatusTooManyRequests},
+	{Status: http.StatusForbidden, Reason: "rateLimitExceeded"},
+	{Reset: true},
+	{Verb: groups + "attachNetworkEndpoints", Reset: true, AfterCommit: true},
+	{Verb: groups + "detachNetworkEndpoints", Status: http.StatusServiceUnavailable, AfterCommit: true},
+	{Verb: groups + "insert", Reset: true, AfterCommit: true},
+	{Verb: groups + "delete", Status: http.StatusBadGateway, AfterCommit: true},
+	{Verb: groups + "attachNetworkEndpoints", Operation: &fakegce.OperationError{}},
+	{Verb: groups + "detachNetworkEndpoints", Operation: &fakegce.OperationError{}},
+	{Verb: groups + "insert", Operation: &fakegce.OperationError{Code: "QUOTA_EXCEEDED", HTTPStatus: http.StatusForbidden}},
+	{Verb: groups + "delete", Operation: &fakegce.OperationError{Code: "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", HTTPStatus: http.StatusBadRequest}},
+	{Verb: "zoneOperations.wait", WaitEarly: true},
+	{Verb: groups + "aggregatedList", Unreachable: "zones/us-central1-a"},
+	{Verb: groups + "listNetworkEndpoints", Status: http.StatusForbidden},
+}
+
+// passing troubles hit a few calls.
+var passing = []fakekube.Fault{
+	{Status: http.StatusServiceUnavailable},
+	{Status: http.StatusGatewayTimeout},
+	{Status: http.StatusInternalServerError, Resource: "endpointslices"},
+	{Reset: true},
+	{Verb: "patch", Reset: true, Committed: true},
+	{Verb: "create", Status: http.StatusGatewayTimeout, Committed: true},
+}
+
+// lasting ones stay until they are lifted.
+var lasting = []fakekube.Fault{
+	{Unreachable: true},
+	{Status: http.StatusForbidden, Resource: "endpointslices"},
+	{Status: http.StatusForbidden, Resource: "services"},
+	{Status: http.StatusServiceUnavailable},
+}
