@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +21,7 @@ const batch = 500
 
 // Attach attaches endpoints to a group, in batches. An endpoint that the API refuses
 // (its instance is gone, its address is not the instance's) never costs the others:
-// it is returned as rejected.
+// it is returned as rejected. See isolate for what a refused batch may cost.
 func (c *Client) Attach(ctx context.Context, id neg.GroupID, endpoints []neg.Endpoint) ([]neg.Rejected, error) {
 	send := func(part []neg.Endpoint) error {
 		what := fmt.Sprintf("attach %d endpoints to group %s", len(part), id)
@@ -31,7 +30,12 @@ func (c *Client) Attach(ctx context.Context, id neg.GroupID, endpoints []neg.End
 			return c.api.NetworkEndpointGroups.AttachNetworkEndpoints(c.opts.Project, string(id.Zone), id.Name, body).RequestId(requestID).Context(ctx).Do()
 		})
 	}
-	rejected, err := inBatches(endpoints, func(part []neg.Endpoint) ([]neg.Rejected, error) { return isolate(part, send) })
+	rejected, err := inBatches(endpoints, func(part []neg.Endpoint) ([]neg.Rejected, error) {
+		return isolate(part, send, func() []neg.Endpoint {
+			attached, _, _ := c.Endpoints(ctx, id) // it only saves calls: on an error nothing is saved
+			return attached
+		})
+	})
 	if len(rejected) == 0 {
 		return nil, err
 	}
@@ -46,20 +50,25 @@ func (c *Client) Attach(ctx context.Context, id neg.GroupID, endpoints []neg.End
 // Detach detaches endpoints from a group, in batches. What is not attached is detached.
 func (c *Client) Detach(ctx context.Context, id neg.GroupID, endpoints []neg.Endpoint, notAfter time.Time) error {
 	_, err := inBatches(endpoints, func(part []neg.Endpoint) ([]neg.Rejected, error) {
-		err := c.detach(ctx, id, part, notAfter)
-		if k := kindOf(err); k != invalid && k != missing {
-			return nil, err
+		for {
+			err := c.detach(ctx, id, part, notAfter)
+			if k := kindOf(err); k != invalid && k != missing {
+				return nil, err
+			}
+			// The API may refuse to detach what is gone already: send what is left.
+			attached, exists, listErr := c.Endpoints(ctx, id)
+			if listErr != nil || !exists {
+				return nil, listErr
+			}
+			left := keep(part, func(e neg.Endpoint) bool { return slices.Contains(attached, e) })
+			if len(left) == 0 {
+				return nil, nil
+			}
+			if len(left) == len(part) {
+				return nil, err // all are there: it is not about what is gone
+			}
+			part = left
 		}
-		// The API may refuse to detach what is gone already: send what is left.
-		attached, exists, listErr := c.Endpoints(ctx, id)
-		if listErr != nil || !exists {
-			return nil, listErr
-		}
-		left := slices.DeleteFunc(slices.Clone(part), func(e neg.Endpoint) bool { return !slices.Contains(attached, e) })
-		if len(left) == 0 {
-			return nil, nil
-		}
-		return nil, c.detach(ctx, id, left, notAfter)
 	})
 	return err
 }
@@ -92,63 +101,6 @@ func inBatches(endpoints []neg.Endpoint, send func([]neg.Endpoint) ([]neg.Reject
 	}
 	_ = g.Wait() // errors are joined in errs
 	return all, errors.Join(errs...)
-}
-
-// isolate sends endpoints, and where the API refuses them as invalid finds those that it
-// means: the ones its message names, else by halves.
-func isolate(endpoints []neg.Endpoint, send func([]neg.Endpoint) error) ([]neg.Rejected, error) {
-	if len(endpoints) == 0 {
-		return nil, nil
-	}
-	err := send(endpoints)
-	if !refuses(err) {
-		return nil, err
-	}
-	if len(endpoints) == 1 {
-		return []neg.Rejected{{Endpoint: endpoints[0], Why: err.Error()}}, nil
-	}
-	if named, rest := split(endpoints, err.Error()); len(named) > 0 {
-		rejected, restErr := isolate(rest, send)
-		for _, e := range named {
-			rejected = append(rejected, neg.Rejected{Endpoint: e, Why: err.Error()})
-		}
-		return rejected, restErr
-	}
-	half := len(endpoints) / 2
-	left, err := isolate(endpoints[:half], send)
-	if err != nil {
-		return left, err
-	}
-	right, err := isolate(endpoints[half:], send)
-	return append(left, right...), err
-}
-
-// refuses tells whether err is about an endpoint: the call was invalid, or an instance went
-// between its acceptance and its operation.
-func refuses(err error) bool {
-	var op *operationError
-	k := kindOf(err)
-	return k == invalid || k == missing && errors.As(err, &op)
-}
-
-var quoted = regexp.MustCompile(`'([^']+)'`)
-
-// split parts the endpoints that an error text names in quotes, by instance or address,
-// from the others. The text only makes it faster: what it does not name is found by halves.
-func split(endpoints []neg.Endpoint, text string) (named, rest []neg.Endpoint) {
-	values := map[string]bool{}
-	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
-		values[m[1]] = true
-		values[shortName(m[1])] = true
-	}
-	for _, e := range endpoints {
-		if values[e.Instance] || values[e.Addr.Addr().String()] || values[e.Addr.String()] {
-			named = append(named, e)
-		} else {
-			rest = append(rest, e)
-		}
-	}
-	return named, rest
 }
 
 func wire(endpoints []neg.Endpoint) []*compute.NetworkEndpoint {

@@ -39,9 +39,14 @@ func (c *Client) mutate(ctx context.Context, what string, zone neg.Zone, notAfte
 var errStale = errors.New("not sent: the read that justifies it is too old by now")
 
 // wait follows op until it is DONE. The API's wait returns after two minutes or earlier,
-// so it is called until then or until ctx ends.
+// at once when it is busy, so it is called, ever more slowly, until then or until ctx ends.
 func (c *Client) wait(ctx context.Context, what string, zone neg.Zone, op *compute.Operation) error {
-	for op.Status != "DONE" {
+	for n := 0; op.Status != "DONE"; n++ {
+		if n > 0 {
+			if err := c.opts.Sleep(ctx, backoff(transient, n, c.opts.Jitter())); err != nil {
+				return wrap(what, cancelled, err)
+			}
+		}
 		name := op.Name
 		err := c.call(ctx, what+": wait for "+name, func() (err error) {
 			op, err = c.api.ZoneOperations.Wait(c.opts.Project, string(zone), name).Context(ctx).Do()

@@ -58,7 +58,7 @@ func backoff(k kind, attempt int, jitter float64) time.Duration {
 	if k == notReady {
 		return 2*time.Second + time.Duration(jitter*float64(8*time.Second))
 	}
-	limit := min(time.Second<<attempt, time.Minute)
+	limit := min(time.Second<<min(attempt, 6), time.Minute)
 	return time.Duration(jitter * float64(limit))
 }
 
@@ -74,7 +74,7 @@ const (
 	taken          // 409
 	inUse          // 400, deletion of what others use
 	forbidden      // 403
-	quota          // 403 inside an operation: nothing to be had
+	quota          // nothing to be had, or no room: also 403 inside an operation
 	refused        // any other 4xx
 	cancelled      // our own deadline, or evidence that grew old
 )
@@ -105,7 +105,7 @@ func classify(err error) kind {
 		return notReady
 	case has("resourceInUseByAnotherResource"):
 		return inUse
-	case has("quotaExceeded"):
+	case has("quotaExceeded"), has("limitExceeded"):
 		return quota
 	case api.Code == http.StatusBadRequest:
 		return invalid
