@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,20 +19,22 @@ const width = 16
 // observe reads the Service, then the cloud, then what the Service stands for now.
 //
 //	normal look     one listNetworkEndpoints per group, one GET, one LIST
-//	Service gone, or its names differ from neg-status: an aggregatedList finds all its
-//	groups, custom-named ones too, and only those that hold something are listed
+//	Service gone, its names differ from neg-status, or there is reason to think that
+//	neg-status does not name them all: an aggregatedList finds all its groups,
+//	custom-named ones too, and only those that hold something are listed
 //	Service that neither asks for groups nor has any: one GET
 func (l *look) observe(ctx context.Context) error {
 	l.turn.Began()
+	thorough := l.r.leaves(l.key) || l.turn.Thorough != nil && l.turn.Thorough()
 	if err := l.readService(ctx); err != nil {
 		return err
 	}
 	ports, _ := plan.Ports(l.in)
 	names := plan.Names(ports)
-	if len(names) == 0 && l.in.Service != nil && len(l.status.Groups) == 0 {
+	if !thorough && len(names) == 0 && l.in.Service != nil && len(l.status.Groups) == 0 {
 		return nil
 	}
-	if l.settled(names) {
+	if !thorough && l.settled(names) {
 		return l.observeKnown(ctx, names)
 	}
 	if err := l.observeOwned(ctx, names); err != nil {
@@ -90,6 +93,31 @@ func (l *look) settled(names map[int32]string) bool {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	return custom == "" || l.r.verified[l.key] == custom
+}
+
+// leaves tells whether groups of k were left over here. Once neg-status names what is
+// wanted, nothing in the cluster tells of a group whose deletion failed, or that was made
+// when it was wanted no more.
+func (r *Reconciler) leaves(k neg.Key) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leftover[k]
+}
+
+// noteLeftover remembers whether groups are left over. Other instances do not know; what
+// they never come to know of is found by the sweep.
+func (l *look) noteLeftover() {
+	left := slices.ContainsFunc(l.removals(), func(s plan.Step) bool { return s.Op == plan.DeleteGroup })
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	if !left {
+		delete(l.r.leftover, l.key)
+		return
+	}
+	if l.r.leftover == nil {
+		l.r.leftover = map[neg.Key]bool{}
+	}
+	l.r.leftover[l.key] = true
 }
 
 // customNames joins the names that are not generated.
@@ -269,4 +297,24 @@ func (l *look) missesNode() bool {
 		}
 	}
 	return false
+}
+
+// awaitSlices gives a Service that was created a moment ago the time to get its first
+// EndpointSlice, so that one look makes its groups and fills them. News of the key is most
+// likely that slice.
+func (l *look) awaitSlices(ctx context.Context) error {
+	svc := l.in.Service
+	if svc == nil || svc.Deleting || !svc.HasSelector || len(l.in.Slices) > 0 || len(l.desired.Groups) == 0 || len(l.observed.Groups) > 0 || l.policy == plan.Observe {
+		return nil
+	}
+	timer := time.NewTimer(sliceWait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.turn.Newer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l.turn.Began()
+	return l.confirm(ctx, false)
 }

@@ -85,6 +85,7 @@ type Reconciler struct {
 
 	mu       sync.Mutex
 	verified map[neg.Key]string // custom group names that were seen to be ours
+	leftover map[neg.Key]bool   // groups nobody wants were seen or made, and not deleted
 }
 
 // maxChain is how many follow-up looks one change may cause before it is left to the sweep.
@@ -93,6 +94,10 @@ const maxChain = 3
 // evidenceAge is how old the read that justifies a removal may be when the removal is sent.
 // The promise is 10 s until it is accepted.
 const evidenceAge = 8 * time.Second
+
+// sliceWait is how long a look at a new Service waits for its first EndpointSlice. It is
+// about the interval between two looks, so that waiting loses nothing.
+const sliceWait = time.Second
 
 // A Turn is one look's place in the order of looks at its key.
 type Turn struct {
@@ -105,6 +110,9 @@ type Turn struct {
 	Rereads func()
 	// Newer is closed when a later look at the same key is waiting.
 	Newer <-chan struct{}
+	// Thorough, asked after Began, tells whether all groups of the key must be looked for,
+	// whatever the Service's status says. Nil is no.
+	Thorough func() bool
 }
 
 // ErrSuperseded ends a look that waited out a grace when news of its key came: the next
@@ -173,6 +181,9 @@ type look struct {
 // run is the sentence.
 func (l *look) run(ctx context.Context) error {
 	if err := l.observe(ctx); err != nil {
+		return err
+	}
+	if err := l.awaitSlices(ctx); err != nil {
 		return err
 	}
 	l.result.Planned = plan.Diff(l.desired, l.observed)

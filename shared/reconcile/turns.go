@@ -41,6 +41,8 @@ type Delivery struct {
 	Chain int
 	// Cloud: it is about the cloud, so only a look that reads the cloud after it will do.
 	Cloud bool
+	// Thorough: it may be about groups that the Service's status does not name.
+	Thorough bool
 }
 
 // A Look makes one key right. It must call Turn.Began.
@@ -159,6 +161,11 @@ func (t *Turns) next(l *line, cancel context.CancelFunc) (Turn, time.Duration) {
 		Chain: chain, Newer: l.newer,
 		Began:   func() { t.cover(l, func(*waiter) bool { return true }) },
 		Rereads: func() { t.cover(l, func(w *waiter) bool { return !w.Cloud }) },
+		Thorough: func() bool {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			return slices.ContainsFunc(l.covered, func(w *waiter) bool { return w.Thorough })
+		},
 	}
 	return turn, t.Interval - t.Now().Sub(l.last)
 }

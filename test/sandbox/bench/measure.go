@@ -102,7 +102,7 @@ func (r *run) oneAtATime(ctx context.Context) error {
 		}
 	}
 	type change struct {
-		key      string
+		service  string
 		at       time.Time // of the request
 		attached time.Time
 	}
@@ -120,28 +120,17 @@ func (r *run) oneAtATime(ctx context.Context) error {
 			if err := t.until(ctx, func() bool { return t.held[r.group(name)] == round+2 }); err != nil {
 				return err
 			}
-			changes = append(changes, change{r.key(name), at, t.last[r.group(name)]})
+			changes = append(changes, change{name, at, t.last[r.group(name)]})
 		}
 	}
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	lines, err := r.lines()
-	if err != nil {
-		return err
-	}
 	var latencies []time.Duration
 	for _, c := range changes {
-		// The first write to the Service's slices after the request is the one that brought
-		// the new Pod; observed is its audit entry's stageTimestamp.
-		var written time.Time
-		for _, l := range lines {
-			if l.Key == c.key && l.Observed.After(c.at) && (written.IsZero() || l.Observed.Before(written)) {
-				written = l.Observed
-			}
-		}
-		if written.IsZero() || written.After(c.attached) {
-			return fmt.Errorf("%s: no look for the change at %s", c.key, c.at)
+		written, err := r.written(c.service, c.at)
+		if err != nil || written.After(c.attached) {
+			return fmt.Errorf("%s: no look for the change at %s (%v)", c.service, c.at, err)
 		}
 		latencies = append(latencies, c.attached.Sub(written))
 	}
@@ -150,6 +139,25 @@ func (r *run) oneAtATime(ctx context.Context) error {
 	r.add("audit stageTimestamp to attach, p99", percentile(latencies, 0.99), 0, "ms")
 	r.add("audit stageTimestamp to attach, max", percentile(latencies, 1), 2000, "ms")
 	return nil
+}
+
+// written is the stageTimestamp of the first audit entry about a Service after a time: of
+// the write to its slices that brought what was asked for then.
+func (r *run) written(service string, after time.Time) (time.Time, error) {
+	lines, err := r.lines()
+	if err != nil {
+		return time.Time{}, err
+	}
+	var first time.Time
+	for _, l := range lines {
+		if l.Key == r.key(service) && l.Observed.After(after) && (first.IsZero() || l.Observed.Before(first)) {
+			first = l.Observed
+		}
+	}
+	if first.IsZero() {
+		return first, fmt.Errorf("%s was not looked at after %s", service, after)
+	}
+	return first, nil
 }
 
 func (r *run) key(service string) string {
@@ -285,21 +293,28 @@ func (r *run) manyAtOnce(ctx context.Context) error {
 	if err := t.until(ctx, func() bool { return t.held[r.group("other")] == 4 }); err != nil {
 		return err
 	}
-	meanwhile := t.last[r.group("other")].Sub(asked)
+	attached := t.last[r.group("other")]
 	if err := t.until(ctx, func() bool { return full(t, r, services) }); err != nil {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
 		return err
 	}
 	after, err := r.world.GCE.Stats(ctx)
 	if err != nil {
 		return err
 	}
-	r.say("1,000 Services were created within %s", created.Round(10*time.Millisecond))
-	r.add("1,000 new Services, last attach after the first create", newest(t, began).Seconds(), 30, "s")
-	r.add("1,000 new Services, one change to another meanwhile", meanwhile.Seconds(), 2, "s")
-	r.add("Compute calls per new Service", float64(after.Calls-before.Calls)/services, 13, "")
-	if err := r.settle(ctx); err != nil {
+	written, err := r.written("other", asked)
+	if err != nil {
 		return err
 	}
+	for verb, n := range after.Verbs {
+		r.say("  %s: %d calls", verb, n-before.Verbs[verb])
+	}
+	r.say("1,000 Services were created within %s", created.Round(10*time.Millisecond))
+	r.add("1,000 new Services, last attach after the first create", newest(t, began).Seconds(), 30, "s")
+	r.add("1,000 new Services, one change to another meanwhile", attached.Sub(written).Seconds(), 0, "s")
+	r.add("Compute calls per new Service", float64(after.Calls-before.Calls)/services, 13, "")
 	rss, err := r.world.PeakRSS("reconcile")
 	if err != nil {
 		return err
