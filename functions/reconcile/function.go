@@ -108,7 +108,8 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // request is what a message asks for. Those who watch clusters report on clusters; an
 // operator or the sweep may have seen something in the cloud.
 func request(m event.Message) reconcile.Delivery {
-	return reconcile.Delivery{Chain: m.Chain, Cloud: m.Source != "audit" && m.Source != "admission"}
+	cloud := m.Source != "audit" && m.Source != "admission"
+	return reconcile.Delivery{Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile"}
 }
 
 // report is the one line that a delivery leaves.

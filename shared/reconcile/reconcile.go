@@ -194,6 +194,7 @@ func (l *look) run(ctx context.Context) error {
 	}
 	added := l.apply(ctx, additions(steps))
 	removed := l.remove(ctx, added == nil)
+	defer l.noteLeftover()
 	if errors.Is(removed, ErrSuperseded) {
 		return errors.Join(added, removed)
 	}

@@ -71,6 +71,6 @@ func (s *storm) events() {
 func (s *storm) publish(k neg.Key, times int) {
 	for range times {
 		s.counts["events"]++
-		s.must(s.Publish(s.t.Context(), k, "storm"))
+		s.must(s.Publish(s.t.Context(), k, "audit"))
 	}
 }
