@@ -164,6 +164,13 @@ func (s *storm) checkRest() {
 	}
 }
 
+// phase notes how long something took.
+func (s *storm) phase(name string) {
+	now := time.Now()
+	s.phases = append(s.phases, fmt.Sprintf("%s %.1fs", name, now.Sub(s.since).Seconds()))
+	s.since = now
+}
+
 // summary says what the seed was made of.
 func (s *storm) summary() {
 	stats := s.PubSub.Stats()[rig.Subscription]
@@ -180,5 +187,5 @@ func (s *storm) summary() {
 	for _, name := range slices.Sorted(maps.Keys(s.counts)) {
 		parts = append(parts, fmt.Sprintf("%d %s", s.counts[name], name))
 	}
-	s.t.Log(strings.Join(parts, ", "))
+	s.t.Log(strings.Join(append(parts, s.phases...), ", "))
 }

@@ -50,8 +50,11 @@ func run(t *testing.T, seed uint64) {
 	for range *stepsFlag {
 		s.step()
 	}
+	s.phase("steps")
 	s.clear()
+	s.phase("calm")
 	s.sweep()
+	s.phase("sweep")
 	s.checkWorld()
 	s.checkRest()
 	s.checkHistory()

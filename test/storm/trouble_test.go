@@ -15,7 +15,7 @@ func (s *storm) trouble() {
 	switch n := s.rand.IntN(10); {
 	case n < 4:
 		f := pickOne(s.rand, computeFaults...)
-		f.Count = 1 + s.rand.IntN(3)
+		f.Count = 1 + s.rand.IntN(2)
 		s.must(s.GCE.AddFaults(f))
 	case n < 6:
 		f := pickOne(s.rand, passing...)

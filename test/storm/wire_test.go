@@ -17,7 +17,7 @@ type wire struct {
 // heard takes the writes that become keys: those of Services and EndpointSlices, but for
 // negfleet's own.
 func (w *wire) heard(wr fakekube.Write) {
-	if wr.User == rig.User {
+	if wr.User == rig.User || !wr.Changed {
 		return
 	}
 	k := neg.Key{Cluster: wr.Cluster, Namespace: wr.Namespace, Service: wr.Name}

@@ -37,13 +37,15 @@ type storm struct {
 	down    map[string]fakegce.Instance // deleted, by name
 	hand    int                         // calls made by people
 	counts  map[string]int
+	phases  []string
+	since   time.Time // the end of the last phase
 }
 
 // foreignName is a group that someone else made; an app asks for the same name.
 const foreignName = "theirs"
 
 func newStorm(t *testing.T, seed uint64) *storm {
-	s := &storm{t: t, project: fmt.Sprint("storm-", seed), rand: rand.New(rand.NewPCG(seed, 1)), byName: map[string]*app{}, past: map[*app][]moment{}, sent: newEvidence(), down: map[string]fakegce.Instance{}, counts: map[string]int{}}
+	s := &storm{t: t, project: fmt.Sprint("storm-", seed), rand: rand.New(rand.NewPCG(seed, 1)), byName: map[string]*app{}, past: map[*app][]moment{}, sent: newEvidence(), down: map[string]fakegce.Instance{}, counts: map[string]int{}, since: time.Now()}
 	pick := rand.New(rand.NewPCG(seed, 2))
 	var mu sync.Mutex
 	s.Rig = rig.Start(t, rig.Options{
@@ -78,7 +80,7 @@ func (s *storm) switches() fakegce.Options {
 		InstanceEcho:   pickOne(s.rand, "url", "name"),
 		CommitAt:       pickOne(s.rand, "done", "accept"),
 		RequestIDReuse: pickOne(s.rand, "replay", "conflict"),
-		RejectOverlap:  s.rand.IntN(4) == 0,
+		RejectOverlap:  s.rand.IntN(5) == 0,
 		OpLatency:      time.Duration(s.rand.IntN(5)) * time.Millisecond,
 		OpJitter:       time.Duration(s.rand.IntN(5)) * time.Millisecond,
 	}
