@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/negfleet/negfleet/shared/config"
@@ -42,14 +43,14 @@ func planCommand(ctx context.Context, args []string, getenv func(string) string,
 	r := &reconcile.Reconciler{Open: scopes.Open, Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
-	steps, problems, err := r.Plan(ctx, key)
-	if err != nil {
-		return err
+	forecast, blocked := r.Plan(ctx, key)
+	if neg.OutcomeOf(blocked) == neg.Again || blocked != nil && len(forecast.Steps) == 0 {
+		return blocked
 	}
 	if asJSON {
-		return printJSON(out, key, steps, problems)
+		return printJSON(out, key, forecast, blocked)
 	}
-	return printText(out, key, steps, problems)
+	return printText(out, key, forecast, blocked)
 }
 
 func parseFlags(name string, args []string) (asJSON bool, rest []string, err error) {
@@ -62,23 +63,42 @@ func parseFlags(name string, args []string) (asJSON bool, rest []string, err err
 	return asJSON, flags.Args(), nil
 }
 
-func printText(out io.Writer, key neg.Key, steps []plan.Step, problems []plan.Problem) error {
-	for _, p := range problems {
-		if _, err := fmt.Fprintf(out, "# %s: %s\n", p.Reason, p.Message); err != nil {
-			return err
-		}
+func printText(out io.Writer, key neg.Key, f reconcile.Forecast, blocked error) error {
+	var b strings.Builder
+	for _, p := range f.Problems {
+		fmt.Fprintf(&b, "# %s: %s\n", p.Reason, p.Message)
 	}
-	if len(steps) == 0 {
-		_, err := fmt.Fprintf(out, "# %s: nothing to do\n", key)
-		return err
+	for _, line := range withheld(f, blocked) {
+		fmt.Fprintf(&b, "# %s\n", line)
 	}
-	_, err := io.WriteString(out, plan.Text(steps))
+	if len(f.Steps) == 0 {
+		fmt.Fprintf(&b, "# %s: nothing to do\n", key)
+	}
+	b.WriteString(plan.Text(f.Steps))
+	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// withheld says which of the steps a look would not take, and why.
+func withheld(f reconcile.Forecast, blocked error) []string {
+	var lines []string
+	if blocked != nil {
+		lines = append(lines, "no step would be taken: "+blocked.Error())
+	}
+	if f.Skip != "" {
+		lines = append(lines, "no step would be taken: "+f.Skip)
+	}
+	if n := len(f.Steps) - len(f.Policy.Filter(f.Steps)); n > 0 {
+		lines = append(lines, fmt.Sprintf("%d of the steps would not be taken: policy: %s", n, f.Policy))
+	}
+	return lines
 }
 
 // jsonPlan is what plan --json prints.
 type jsonPlan struct {
 	Key      string        `json:"key"`
+	Policy   string        `json:"policy"`
+	Withheld []string      `json:"withheld"` // why some or all steps would not be taken
 	Steps    []jsonStep    `json:"steps"`
 	Problems []jsonProblem `json:"problems"`
 }
@@ -102,16 +122,16 @@ type jsonProblem struct {
 	Message string `json:"message"`
 }
 
-func printJSON(out io.Writer, key neg.Key, steps []plan.Step, problems []plan.Problem) error {
-	p := jsonPlan{Key: key.String(), Steps: []jsonStep{}, Problems: []jsonProblem{}}
-	for _, s := range steps {
+func printJSON(out io.Writer, key neg.Key, f reconcile.Forecast, blocked error) error {
+	p := jsonPlan{Key: key.String(), Policy: f.Policy.String(), Withheld: append([]string{}, withheld(f, blocked)...), Steps: []jsonStep{}, Problems: []jsonProblem{}}
+	for _, s := range f.Steps {
 		step := jsonStep{Op: s.Op.String(), Zone: s.Group.Zone, Group: s.Group.Name, Port: s.Port, Why: s.Why}
 		for _, e := range s.Endpoints {
 			step.Endpoints = append(step.Endpoints, jsonEndpoint{e.Addr.String(), e.Instance})
 		}
 		p.Steps = append(p.Steps, step)
 	}
-	for _, problem := range problems {
+	for _, problem := range f.Problems {
 		p.Problems = append(p.Problems, jsonProblem{problem.Reason, problem.Message})
 	}
 	enc := json.NewEncoder(out)

@@ -46,8 +46,8 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 	if u, err := url.Parse(e.ComputeEndpoint); e.ComputeEndpoint != "" && (err != nil || u.Host == "" || !strings.HasSuffix(u.Path, "/compute/v1/")) {
 		errs = append(errs, fmt.Errorf("NEGFLEET_COMPUTE_ENDPOINT %q: want a URL that ends in /compute/v1/", e.ComputeEndpoint))
 	}
-	e.DeletionGrace = duration(getenv, "NEGFLEET_DELETION_GRACE", time.Minute, &errs)
-	e.LookInterval = duration(getenv, "NEGFLEET_LOOK_INTERVAL", time.Second, &errs)
+	e.DeletionGrace = duration(getenv, "NEGFLEET_DELETION_GRACE", time.Minute, maxGrace, &errs)
+	e.LookInterval = duration(getenv, "NEGFLEET_LOOK_INTERVAL", time.Second, time.Minute, &errs)
 	return e, errors.Join(errs...)
 }
 
@@ -59,14 +59,17 @@ func (e Env) Function() error {
 	return nil
 }
 
-func duration(getenv func(string) string, name string, fallback time.Duration, errs *[]error) time.Duration {
+// maxGrace leaves a look the time to act after it within one delivery.
+const maxGrace = 5 * time.Minute
+
+func duration(getenv func(string) string, name string, fallback, most time.Duration, errs *[]error) time.Duration {
 	value := getenv(name)
 	if value == "" {
 		return fallback
 	}
 	d, err := time.ParseDuration(value)
-	if err != nil || d < 0 || d > time.Hour {
-		*errs = append(*errs, fmt.Errorf("%s %q: want a duration such as 60s, at most an hour", name, value))
+	if err != nil || d < 0 || d > most {
+		*errs = append(*errs, fmt.Errorf("%s %q: want a duration such as 1s, at most %s", name, value, most))
 		return fallback
 	}
 	return d

@@ -30,6 +30,7 @@ type Fleet struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	open   map[string]opened
+	stale  string // what was last logged of a wrong fleet file
 }
 
 type opened struct {
@@ -50,10 +51,23 @@ func New(path string, log *slog.Logger, now func() time.Time) (*Fleet, error) {
 // File returns the fleet file in force.
 func (f *Fleet) File() (*config.Fleet, error) {
 	fleet, err := f.file.Fleet()
-	if stale := f.file.Stale(); stale != nil {
-		f.log.Error("the fleet file changed and is wrong: the last good one stays in force", "reason", "FleetFileInvalid", "error", stale.Error())
-	}
+	f.reportStale(f.file.Stale())
 	return fleet, err
+}
+
+// reportStale logs a wrong fleet file once, and not at every call.
+func (f *Fleet) reportStale(stale error) {
+	text := ""
+	if stale != nil {
+		text = stale.Error()
+	}
+	f.mu.Lock()
+	news := text != f.stale
+	f.stale = text
+	f.mu.Unlock()
+	if news && text != "" {
+		f.log.Error("the fleet file changed and is wrong: the last good one stays in force", "reason", "FleetFileInvalid", "error", text)
+	}
 }
 
 // Cluster returns the entry of that name and an open client to it.

@@ -26,9 +26,13 @@ func (c *Client) Attach(ctx context.Context, id neg.GroupID, endpoints []neg.End
 	send := func(part []neg.Endpoint) error {
 		what := fmt.Sprintf("attach %d endpoints to group %s", len(part), id)
 		body := &compute.NetworkEndpointGroupsAttachEndpointsRequest{NetworkEndpoints: wire(part)}
-		return c.mutate(ctx, what, id.Zone, time.Time{}, func(requestID string) (*compute.Operation, error) {
+		err := c.mutate(ctx, what, id.Zone, time.Time{}, func(requestID string) (*compute.Operation, error) {
 			return c.api.NetworkEndpointGroups.AttachNetworkEndpoints(c.opts.Project, string(id.Zone), id.Name, body).RequestId(requestID).Context(ctx).Do()
 		})
+		if kindOf(err) == missing && !refuses(err) {
+			return fmt.Errorf("%s: the group went a moment ago", what) // transient: the next look makes it anew
+		}
+		return err
 	}
 	rejected, err := inBatches(endpoints, func(part []neg.Endpoint) ([]neg.Rejected, error) {
 		return isolate(part, send, func() []neg.Endpoint {

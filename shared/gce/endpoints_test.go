@@ -194,10 +194,11 @@ func TestInstanceGoneInsideTheOperation(t *testing.T) {
 	w.wantCalls(attach, 2)
 }
 
-// TestAttachToNoGroup: a group that is gone is no fault of an endpoint.
+// TestAttachToNoGroup: a group that is gone is no fault of an endpoint, and no reason to
+// wait for a person: the next look makes it.
 func TestAttachToNoGroup(t *testing.T) {
 	w := newCloud(t, fakegce.Options{})
-	if rejected, err := w.Attach(t.Context(), group, endpoints(3)); reasonOf(err) != "NotFound" || len(rejected) != 0 {
+	if rejected, err := w.Attach(t.Context(), group, endpoints(3)); neg.OutcomeOf(err) != neg.Again || len(rejected) != 0 {
 		t.Errorf("rejected %v, %v", rejected, err)
 	}
 	w.wantCalls(attach, 1)

@@ -84,7 +84,8 @@ func (l *look) readAnnotations(svc *neg.Service) error {
 }
 
 // settled tells whether the wanted names are those of the status, and custom ones among
-// them were seen to be ours by this instance: a description never changes.
+// them were seen to be ours by this instance a while ago: a description never changes, but
+// a group can be deleted and its name be taken by someone else.
 func (l *look) settled(names map[int32]string) bool {
 	if l.in.Service == nil || l.in.Service.Deleting || !maps.Equal(names, l.status.Groups) {
 		return false
@@ -92,7 +93,18 @@ func (l *look) settled(names map[int32]string) bool {
 	custom := l.customNames(names)
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	return custom == "" || l.r.verified[l.key] == custom
+	v := l.r.verified[l.key]
+	return custom == "" || v.uid == l.scope.UID && v.names == custom && l.r.Now().Sub(v.at) < verifiedFor
+}
+
+// verifiedFor is how long an owned custom name is believed without a look at its
+// description.
+const verifiedFor = 10 * time.Minute
+
+// A verified is custom group names that were seen to be a cluster's own.
+type verified struct {
+	uid, names string
+	at         time.Time
 }
 
 // leaves tells whether groups of k were left over here. Once neg-status names what is
@@ -224,9 +236,9 @@ func (l *look) verify(names map[int32]string, ours map[neg.GroupID]bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	if l.r.verified == nil || len(l.r.verified) > 10000 {
-		l.r.verified = map[neg.Key]string{}
+		l.r.verified = map[neg.Key]verified{}
 	}
-	l.r.verified[l.key] = custom
+	l.r.verified[l.key] = verified{l.scope.UID, custom, l.r.Now()}
 }
 
 // list reads the endpoints of groups, and leaves out those that do not exist.

@@ -84,8 +84,8 @@ type Reconciler struct {
 	Grace time.Duration
 
 	mu       sync.Mutex
-	verified map[neg.Key]string // custom group names that were seen to be ours
-	leftover map[neg.Key]bool   // groups nobody wants were seen or made, and not deleted
+	verified map[neg.Key]verified
+	leftover map[neg.Key]bool // groups nobody wants were seen or made, and not deleted
 }
 
 // maxChain is how many follow-up looks one change may cause before it is left to the sweep.
@@ -125,18 +125,28 @@ type Result struct {
 	Taken   []plan.Step // what was done
 }
 
-// Plan observes and diffs k, and writes nothing.
-func (r *Reconciler) Plan(ctx context.Context, k neg.Key) ([]plan.Step, []plan.Problem, error) {
+// A Forecast is what a look at a key would find.
+type Forecast struct {
+	Steps    []plan.Step
+	Problems []plan.Problem
+	Policy   plan.Policy // what it would let a look do of the steps
+	Skip     string      // why there would be no look at all; empty: there would
+}
+
+// Plan looks for all groups of k, observes and diffs, and writes nothing. With an error of
+// outcome Blocked the forecast says what would be done were it not for that.
+func (r *Reconciler) Plan(ctx context.Context, k neg.Key) (Forecast, error) {
 	scope, err := r.Open(ctx, k.Cluster)
 	if err != nil {
-		return nil, nil, err
+		return Forecast{}, err
 	}
-	l := &look{r: r, key: k, scope: scope, turn: Turn{Began: func() {}, Rereads: func() {}}, log: r.Log}
+	turn := Turn{Began: func() {}, Rereads: func() {}, Thorough: func() bool { return true }}
+	l := &look{r: r, key: k, scope: scope, turn: turn, log: r.Log}
 	if err := l.observe(ctx); err != nil {
-		return nil, nil, err
+		return Forecast{}, err
 	}
 	steps := plan.Diff(l.desired, l.observed)
-	return steps, l.problems, l.otherWriter(ctx, steps)
+	return Forecast{steps, l.problems, l.policy, scope.Skip}, l.otherWriter(ctx, steps)
 }
 
 // Look makes k right, or says why not: see neg.OutcomeOf. What blocks it is also noted on
