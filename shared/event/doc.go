@@ -3,8 +3,8 @@
 // acknowledges a delivery or asks for it again.
 //
 // A message says what to look at, never what happened: everything but its key is for
-// people and measurements. Messages repeat, overtake each other and get lost, so nobody
-// may decide anything by their content or order.
+// people and measurements. Messages repeat, overtake each other and get lost, so nothing
+// may depend on their content or order; at most the source makes a look more thorough.
 //
 // Deliveries are decoded from plain HTTP requests. The CloudEvents SDK's receive handler
 // is not used: it can wedge an instance for good when a client aborts
