@@ -53,6 +53,7 @@ type Rig struct {
 	Instances []*Instance
 	VMs       []fakegce.Instance // one for each node
 	ComputeAt string             // base URL of the cloud for whoever is no instance
+	KubeAt    string             // and of the clusters
 
 	options Options
 	turn    atomic.Uint64
@@ -80,6 +81,7 @@ func Start(t testing.TB, o Options) *Rig {
 	if err := r.GCE.Seed(fakegce.Seed{Projects: []string{o.Project}, Instances: r.VMs}); err != nil {
 		t.Fatal(err)
 	}
+	r.KubeAt = r.serve(t, r.Kube)
 	r.ComputeAt = fakegce.ComputeEndpoint(fakegce.Start(t, r.GCE))
 	for i := range o.Instances {
 		in, err := r.newInstance(t, i)

@@ -30,6 +30,7 @@ type app struct {
 	taken   bool   // what it asks for is somebody else's
 
 	exists  bool
+	hidden  bool             // its selector matches no Pod
 	broken  bool             // its annotation cannot be read
 	exposed map[int32]string // Service port → custom name, or ""
 	ingress []int32          // ports that the Ingress sends traffic to

@@ -31,6 +31,9 @@ func (s *storm) clear() {
 				a.broken = false
 				s.must(s.annotate(a))
 			}
+			if a.exists && a.hidden {
+				s.must(s.hide(a, false))
+			}
 			return a.cluster.World.Scale(namespace, a.key.Service, len(s.living(a)))
 		})
 	}

@@ -64,6 +64,9 @@ func (s *storm) wish(a *app) wish {
 		for _, zone := range rig.Zones {
 			w.groups[place{zone, name}] = map[string]bool{}
 		}
+		if a.hidden {
+			continue
+		}
 		for _, p := range s.living(a) {
 			n, _ := fakekube.Get[*corev1.Node](a.cluster.Cluster, "", p.Spec.NodeName)
 			parts := strings.Split(n.Spec.ProviderID, "/") // gce://PROJECT/ZONE/INSTANCE

@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,7 @@ func (s *storm) pods(a *app) {
 	if len(living) > 0 {
 		one = living[s.rand.IntN(len(living))].Name
 	}
-	switch n := s.rand.IntN(10); {
+	switch n := s.rand.IntN(11); {
 	case n < 3:
 		s.change(a, func() error { return w.Scale(namespace, name, s.rand.IntN(8)) })
 	case n < 6:
@@ -47,11 +48,26 @@ func (s *storm) pods(a *app) {
 		s.change(a, func() error { return w.Terminate(namespace, one) })
 	case n < 8 && one != "":
 		s.change(a, func() error { return w.Recreate(namespace, one) })
-	case n < 9:
+	case n < 9 && a.exists:
+		s.change(a, func() error { return s.hide(a, !a.hidden) })
+	case n < 10:
 		w.Reap(namespace) // nobody's wishes change
 	default:
 		s.must(s.loseSlices(a)) // and nobody knows any
 	}
+}
+
+// hide lets a Service select no Pod any more, or its Pods again: the same endpoints leave
+// the slices and come back.
+func (s *storm) hide(a *app, hidden bool) error {
+	a.hidden = hidden
+	body := `{"spec":{"selector":{"hidden":null}}}`
+	if hidden {
+		body = `{"spec":{"selector":{"hidden":"yes"}}}`
+	}
+	url := fmt.Sprintf("%s/clusters/%s/api/v1/namespaces/%s/services/%s", s.KubeAt, a.key.Cluster, namespace, a.key.Service)
+	_, err := s.send("PATCH", url, body)
+	return err
 }
 
 // living are an app's Pods that do not terminate.
@@ -80,7 +96,7 @@ func (s *storm) services(a *app) {
 	case a.fixed:
 	case !a.exists:
 		s.change(a, func() error {
-			a.exists = true
+			a.exists, a.hidden = true, false
 			return a.cluster.World.AddService(a.service())
 		})
 	case s.rand.IntN(3) == 0:
@@ -136,7 +152,7 @@ func (s *storm) cloud(a *app) {
 	switch n := s.rand.IntN(10); {
 	case n < 2 && len(s.down) < 3:
 		vm := s.VMs[s.rand.IntN(len(s.VMs))]
-		if s.byHand("DELETE", "zones/"+vm.Zone+"/instances/"+vm.Name, "") == nil {
+		if _, err := s.byHand("DELETE", "zones/"+vm.Zone+"/instances/"+vm.Name, ""); err == nil {
 			s.down[vm.Name] = vm
 		}
 	case n < 5:
@@ -168,11 +184,11 @@ func (s *storm) meddle(a *app, detach bool) {
 		case detach && len(g.Endpoints) > 0:
 			e := g.Endpoints[s.rand.IntN(len(g.Endpoints))]
 			ip, port := split(e.Address)
-			_ = s.byHand("POST", path+"/detachNetworkEndpoints", endpointsBody(e.Instance, ip, port))
+			_, _ = s.byHand("POST", path+"/detachNetworkEndpoints", endpointsBody(e.Instance, ip, port))
 		case !detach:
 			vm := s.VMs[s.rand.IntN(len(s.VMs))]
 			if vm.Zone == g.Zone {
-				_ = s.byHand("POST", path+"/attachNetworkEndpoints", endpointsBody(vm.Name, vm.IP, 80))
+				_, _ = s.byHand("POST", path+"/attachNetworkEndpoints", endpointsBody(vm.Name, vm.IP, 80))
 			}
 		}
 		return

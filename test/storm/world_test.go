@@ -2,6 +2,7 @@ package storm
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -146,19 +147,18 @@ func (s *storm) addForeign() {
 
 func (s *storm) foreignGroup(vm fakegce.Instance, name, description string) {
 	groups := "zones/" + vm.Zone + "/networkEndpointGroups"
-	wait := func(event string) {
-		for seq := uint64(0); ; {
-			for _, tr := range s.GCE.AwaitTimeline(s.t.Context(), seq) {
-				if seq = tr.Seq; tr.Zone == vm.Zone && tr.Group == name && tr.Event == event {
-					return
-				}
-			}
-		}
-	}
-	s.must(s.byHand("POST", groups, fmt.Sprintf(`{"name":%q,"networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, name, description)))
-	wait("created")
-	s.must(s.byHand("POST", groups+"/"+name+"/attachNetworkEndpoints", endpointsBody(vm.Name, vm.IP, 80)))
-	wait("attached")
+	s.finished(vm.Zone, groups, fmt.Sprintf(`{"name":%q,"networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, name, description))
+	s.finished(vm.Zone, groups+"/"+name+"/attachNetworkEndpoints", endpointsBody(vm.Name, vm.IP, 80))
+}
+
+// finished makes a call by hand and waits for its operation.
+func (s *storm) finished(zone, path, body string) {
+	answer, err := s.byHand("POST", path, body)
+	s.must(err)
+	var op struct{ Name string }
+	s.must(json.Unmarshal(answer, &op))
+	_, err = s.byHand("POST", "zones/"+zone+"/operations/"+op.Name+"/wait", "")
+	s.must(err)
 }
 
 func endpointsBody(instance, ip string, port int) string {
@@ -179,23 +179,31 @@ func (s *storm) foreignGroups() []fakegce.Group {
 const handID = "0a4d0000-0000-4000-8000-"
 
 // byHand is a call to the Compute API that negfleet does not make.
-func (s *storm) byHand(method, path, body string) error {
+func (s *storm) byHand(method, path, body string) ([]byte, error) {
 	s.hand++
-	url := fmt.Sprintf("%sprojects/%s/%s?requestId=%s%012d", s.ComputeAt, s.project, path, handID, s.hand)
+	return s.send(method, fmt.Sprintf("%sprojects/%s/%s?requestId=%s%012d", s.ComputeAt, s.project, path, handID, s.hand), body)
+}
+
+// send is what people do.
+func (s *storm) send(method, url, body string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(s.t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		r.Header.Set("Content-Type", "application/merge-patch+json")
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", path, answer.Status, text)
+		err = fmt.Errorf("%s: %s: %s", url, answer.Status, text)
 	}
-	return err
+	return text, err
 }
 
 func (s *storm) must(err error) {
