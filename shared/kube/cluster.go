@@ -70,7 +70,7 @@ func New(name string, config *rest.Config, now func() time.Time) (*Cluster, erro
 func (c *Cluster) UID(ctx context.Context) (string, error) {
 	ns, err := c.client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
-		return "", c.fail("get namespace kube-system", err)
+		return "", c.fail(ctx, "get namespace kube-system", err)
 	}
 	return string(ns.UID), nil
 }
@@ -93,11 +93,11 @@ func (c *Cluster) Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, e
 	select {
 	case r := <-result:
 		if r.Err != nil {
-			return nil, r.Err
+			return nil, c.fail(ctx, "list nodes", r.Err)
 		}
 		return r.Val.(map[string]neg.Node), nil
 	case <-ctx.Done():
-		return nil, c.fail("list nodes", ctx.Err())
+		return nil, c.fail(ctx, "list nodes", ctx.Err())
 	}
 }
 
@@ -122,7 +122,7 @@ func (c *Cluster) listNodes(ctx context.Context) (map[string]neg.Node, error) {
 		return list.Continue, nil
 	})
 	if err != nil {
-		return nil, c.fail("list nodes", err)
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,7 +155,7 @@ func (c *Cluster) OtherWriter(ctx context.Context, namespace, service string) (s
 		return "", nil
 	}
 	if err != nil {
-		return "", c.fail("list servicenetworkendpointgroups in "+namespace, err)
+		return "", c.fail(ctx, "list servicenetworkendpointgroups in "+namespace, err)
 	}
 	for _, item := range list.Items {
 		return "ServiceNetworkEndpointGroup " + item.GetName(), nil
@@ -163,15 +163,25 @@ func (c *Cluster) OtherWriter(ctx context.Context, namespace, service string) (s
 	return "", nil
 }
 
-// fail names the cluster and classes the error by its status.
-func (c *Cluster) fail(what string, err error) error {
+// gone tells whether an API server says that an object does not exist. A 404 in other
+// words than an API server's comes from whatever stands where one should be, and says
+// nothing about objects.
+func gone(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.IsUnexpectedServerError(err)
+}
+
+// fail names the cluster and classes the error by its status. That ctx ended is our own
+// doing, and says nothing about the cluster.
+func (c *Cluster) fail(ctx context.Context, what string, err error) error {
 	what = fmt.Sprintf("cluster %s: %s", c.name, what)
 	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", what, err)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return neg.Block("ClusterPermissionDenied", "%s: %w; grant the ClusterRole in infra/rbac", what, err)
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err):
 		return neg.Block("ClusterRefused", "%s: %w", what, err)
-	case apierrors.ReasonForError(err) == metav1.StatusReasonUnknown:
+	case apierrors.ReasonForError(err) == metav1.StatusReasonUnknown, apierrors.IsNotFound(err) && !gone(err):
 		// No answer from an API server at all: retrying each message of a cluster that is
 		// down would slow every other cluster; the sweep comes back to it.
 		return neg.Block("ClusterUnreachable", "%s: %w", what, err)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,14 +30,14 @@ func (c *Cluster) Note(ctx context.Context, s *neg.Service, n neg.Note) error {
 	events := c.client.CoreV1().Events(s.Key.Namespace)
 	_, err := events.Create(ctx, event, metav1.CreateOptions{FieldManager: "negfleet"})
 	if !apierrors.IsAlreadyExists(err) {
-		return c.noteFailed(s, err)
+		return c.noteFailed(ctx, s, err)
 	}
 	old, err := events.Get(ctx, event.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	if gone(err) {
 		return nil // expired between the two calls; the next look writes it
 	}
 	if err != nil {
-		return c.noteFailed(s, err)
+		return c.noteFailed(ctx, s, err)
 	}
 	if old.Message == event.Message && event.LastTimestamp.Sub(old.LastTimestamp.Time) < repeat {
 		return nil
@@ -46,7 +47,7 @@ func (c *Cluster) Note(ctx context.Context, s *neg.Service, n neg.Note) error {
 		return err
 	}
 	_, err = events.Patch(ctx, event.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "negfleet"})
-	return c.noteFailed(s, err)
+	return c.noteFailed(ctx, s, err)
 }
 
 func (c *Cluster) event(s *neg.Service, n neg.Note) *corev1.Event {
@@ -56,9 +57,9 @@ func (c *Cluster) event(s *neg.Service, n neg.Note) *corev1.Event {
 	}
 	sum := sha256.Sum256([]byte(s.UID + ";" + n.Reason))
 	at := metav1.NewTime(c.now())
-	message := n.Message
+	message := strings.ToValidUTF8(n.Message, "")
 	if len(message) > maxMessage {
-		message = message[:maxMessage-3] + "..."
+		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "..." // a character may be cut
 	}
 	return &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Key.Namespace, Name: s.Key.Service + "." + hex.EncodeToString(sum[:8])},
@@ -73,9 +74,9 @@ func (c *Cluster) event(s *neg.Service, n neg.Note) *corev1.Event {
 
 // noteFailed classes a failed write. A namespace that is being deleted takes no Events,
 // and needs none.
-func (c *Cluster) noteFailed(s *neg.Service, err error) error {
-	if err == nil || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err) {
+func (c *Cluster) noteFailed(ctx context.Context, s *neg.Service, err error) error {
+	if err == nil || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || gone(err) {
 		return nil
 	}
-	return c.fail("write event for service "+s.Key.Namespace+"/"+s.Key.Service, err)
+	return c.fail(ctx, "write event for service "+s.Key.Namespace+"/"+s.Key.Service, err)
 }

@@ -19,11 +19,11 @@ import (
 // Service reads a Service; nil when it does not exist.
 func (c *Cluster) Service(ctx context.Context, k neg.Key) (*neg.Service, error) {
 	s, err := c.client.CoreV1().Services(k.Namespace).Get(ctx, k.Service, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	if gone(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, c.fail("get service "+k.Namespace+"/"+k.Service, err)
+		return nil, c.fail(ctx, "get service "+k.Namespace+"/"+k.Service, err)
 	}
 	return service(k, s), nil
 }
@@ -55,7 +55,7 @@ func (c *Cluster) Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error) {
 		return list.Continue, nil
 	})
 	if err != nil {
-		return nil, c.fail("list endpointslices of service "+k.Namespace+"/"+k.Service, err)
+		return nil, c.fail(ctx, "list endpointslices of service "+k.Namespace+"/"+k.Service, err)
 	}
 	return slices, nil
 }
@@ -104,7 +104,7 @@ func (c *Cluster) IngressPorts(ctx context.Context, namespace string) ([]neg.Ing
 		return list.Continue, nil
 	})
 	if err != nil {
-		return nil, c.fail("list ingresses in "+namespace, err)
+		return nil, c.fail(ctx, "list ingresses in "+namespace, err)
 	}
 	return ports, nil
 }
@@ -153,7 +153,7 @@ func (c *Cluster) AnnotatedServices(ctx context.Context, namespace string, ingre
 		return list.Continue, nil
 	})
 	if err != nil {
-		return nil, c.fail("list services in "+namespace, err)
+		return nil, c.fail(ctx, "list services in "+namespace, err)
 	}
 	return names, nil
 }
@@ -161,11 +161,11 @@ func (c *Cluster) AnnotatedServices(ctx context.Context, namespace string, ingre
 // ServiceOfSlice reads which Service an EndpointSlice belongs to.
 func (c *Cluster) ServiceOfSlice(ctx context.Context, namespace, name string) (service string, exists bool, err error) {
 	s, err := c.client.DiscoveryV1().EndpointSlices(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	if gone(err) {
 		return "", false, nil
 	}
 	if err != nil {
-		return "", false, c.fail("get endpointslice "+namespace+"/"+name, err)
+		return "", false, c.fail(ctx, "get endpointslice "+namespace+"/"+name, err)
 	}
 	service = s.Labels[discoveryv1.LabelServiceName]
 	return service, service != "", nil
@@ -183,11 +183,11 @@ func (c *Cluster) SetStatus(ctx context.Context, s *neg.Service, value string) e
 		return err
 	}
 	_, err = c.client.CoreV1().Services(s.Key.Namespace).Patch(ctx, s.Key.Service, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "negfleet"})
-	if apierrors.IsNotFound(err) || replaced(err) {
+	if gone(err) || replaced(err) {
 		return nil
 	}
 	if err != nil {
-		return c.fail("patch "+neg.AnnotationStatus+" of service "+s.Key.Namespace+"/"+s.Key.Service, err)
+		return c.fail(ctx, "patch "+neg.AnnotationStatus+" of service "+s.Key.Namespace+"/"+s.Key.Service, err)
 	}
 	return nil
 }
