@@ -2,6 +2,7 @@ package storm
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
@@ -53,6 +54,7 @@ var computeFaults = []fakegce.Fault{
 	{Verb: groups + "insert", Operation: &fakegce.OperationError{Code: "QUOTA_EXCEEDED", HTTPStatus: http.StatusForbidden}},
 	{Verb: groups + "delete", Operation: &fakegce.OperationError{Code: "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", HTTPStatus: http.StatusBadRequest}},
 	{Verb: "zoneOperations.wait", WaitEarly: true},
+	{Verb: groups + "attachNetworkEndpoints", Delay: fakegce.Duration(200 * time.Millisecond)},
 	{Verb: groups + "aggregatedList", Unreachable: "zones/us-central1-a"},
 	{Verb: groups + "listNetworkEndpoints", Status: http.StatusForbidden},
 }
