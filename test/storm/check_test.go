@@ -84,7 +84,7 @@ func (s *storm) checkWorld() {
 			want = w.groups
 		}
 		if a.policy == "upsert" {
-			s.checkUpsert(a, want, got[a])
+			withoutExtra(got[a], want)
 		}
 		if d := cmp.Diff(lines(want), lines(got[a])); d != "" {
 			s.t.Errorf("groups of %s (-want +got):\n%s", a.key, d)
@@ -112,9 +112,9 @@ func (s *storm) groupsByApp() map[*app]map[place]map[string]bool {
 	return all
 }
 
-// checkUpsert takes those endpoints out of got that upsert leaves there, after it made
-// sure that nobody who may not removed any: checkHistory looks at that.
-func (s *storm) checkUpsert(a *app, want, got map[place]map[string]bool) {
+// withoutExtra takes those endpoints out of got that upsert rightly leaves there. That none
+// was detached is for checkHistory.
+func withoutExtra(got, want map[place]map[string]bool) {
 	for at, endpoints := range got {
 		maps.DeleteFunc(endpoints, func(e string, _ bool) bool { return !want[at][e] })
 	}
