@@ -118,13 +118,9 @@ func (t *Turns) leave(k neg.Key, w *waiter) {
 func (t *Turns) serve(ctx context.Context, k neg.Key, l *line, look Look) {
 	for {
 		ctx, cancel := context.WithTimeout(ctx, t.Budget)
-		turn, pause := t.next(l, cancel)
-		err := t.rest(ctx, pause)
+		err := t.rest(ctx, t.prepare(l, cancel))
 		if err == nil {
-			t.mu.Lock()
-			l.last = t.Now()
-			t.mu.Unlock()
-			err = guarded(ctx, turn, look)
+			err = guarded(ctx, t.turn(l), look)
 		}
 		abandoned := ctx.Err() == context.Canceled
 		cancel()
@@ -145,11 +141,19 @@ func guarded(ctx context.Context, turn Turn, look Look) (err error) {
 	return look(ctx, turn)
 }
 
-// next prepares the next look: its turn, and how long it must still wait.
-func (t *Turns) next(l *line, cancel context.CancelFunc) (Turn, time.Duration) {
+// prepare readies the line for its next look, and says how long that must still wait.
+func (t *Turns) prepare(l *line, cancel context.CancelFunc) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l.cancel, l.newer, l.told = cancel, make(chan struct{}), false
+	return t.Interval - t.Now().Sub(l.last)
+}
+
+// turn starts the next look.
+func (t *Turns) turn(l *line) Turn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l.last = t.Now()
 	chain := 0
 	for i, w := range l.waiting {
 		// Fresh news of a key starts its chain of follow-ups anew.
@@ -157,7 +161,7 @@ func (t *Turns) next(l *line, cancel context.CancelFunc) (Turn, time.Duration) {
 			chain = w.Chain
 		}
 	}
-	turn := Turn{
+	return Turn{
 		Chain: chain, Newer: l.newer,
 		Began:   func() { t.cover(l, func(*waiter) bool { return true }) },
 		Rereads: func() { t.cover(l, func(w *waiter) bool { return !w.Cloud }) },
@@ -167,7 +171,6 @@ func (t *Turns) next(l *line, cancel context.CancelFunc) (Turn, time.Duration) {
 			return slices.ContainsFunc(l.covered, func(w *waiter) bool { return w.Thorough })
 		},
 	}
-	return turn, t.Interval - t.Now().Sub(l.last)
 }
 
 func (t *Turns) rest(ctx context.Context, pause time.Duration) error {

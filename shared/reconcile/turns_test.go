@@ -1,0 +1,510 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/negfleet/negfleet/shared/neg"
+)
+
+func key(name string) neg.Key { return neg.Key{Cluster: "c1", Namespace: "shop", Service: name} }
+
+func newTurns() *Turns {
+	return &Turns{Interval: time.Second, Budget: 500 * time.Second, After: time.After, Now: time.Now}
+}
+
+// A looker counts looks; each begins at once and takes a while.
+type looker struct {
+	takes time.Duration
+	looks atomic.Int32
+}
+
+func (l *looker) look(ctx context.Context, turn Turn) error {
+	l.looks.Add(1)
+	turn.Began()
+	select {
+	case <-time.After(l.takes):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestThousandAtOnce: deliveries that come before a look began are covered by it; those of
+// the time it runs, by one more.
+func TestThousandAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, l := newTurns(), &looker{takes: 300 * time.Millisecond}
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() {
+				if err := turns.Do(t.Context(), key("web"), Delivery{}, l.look); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := l.looks.Load(); n > 2 {
+			t.Errorf("%d looks, want at most 2", n)
+		}
+	})
+}
+
+// TestThousandInTenSeconds: a look a second, and the first at once.
+func TestThousandInTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, l := newTurns(), &looker{takes: 50 * time.Millisecond}
+		var all sync.WaitGroup
+		var slowest atomic.Int64
+		for range 1000 {
+			time.Sleep(10 * time.Millisecond)
+			all.Go(func() {
+				came := time.Now()
+				if err := turns.Do(t.Context(), key("web"), Delivery{}, l.look); err != nil {
+					t.Error(err)
+				}
+				for took := int64(time.Since(came)); ; {
+					if old := slowest.Load(); took <= old || slowest.CompareAndSwap(old, took) {
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		if n := l.looks.Load(); n < 10 || n > 12 {
+			t.Errorf("%d looks, want 10 to 12", n)
+		}
+		if most := time.Duration(slowest.Load()); most > 1100*time.Millisecond {
+			t.Errorf("a delivery was answered after %v", most)
+		}
+	})
+}
+
+// TestStormDelaysNoOther: a key whose looks are slow, with deliveries that never end,
+// costs another key no time at all.
+func TestStormDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, slow, quick := newTurns(), &looker{takes: 20 * time.Second}, &looker{}
+		var all sync.WaitGroup
+		for range 500 {
+			all.Go(func() { _ = turns.Do(t.Context(), key("storm"), Delivery{}, slow.look) })
+		}
+		synctest.Wait()
+		for i := range 20 {
+			came := time.Now()
+			if err := turns.Do(t.Context(), key(fmt.Sprint("calm-", i)), Delivery{}, quick.look); err != nil || time.Since(came) != 0 {
+				t.Errorf("another key was answered after %v: %v", time.Since(came), err)
+			}
+		}
+		all.Wait()
+	})
+}
+
+// TestAfterBegan: a delivery that comes after the first read of a running look is not
+// answered by it, and does not look beside it.
+func TestAfterBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		var looks atomic.Int32
+		end := make(chan struct{})
+		look := func(_ context.Context, turn Turn) error {
+			n := looks.Add(1)
+			turn.Began()
+			<-end
+			return fmt.Errorf("look %d", n)
+		}
+		var all sync.WaitGroup
+		for _, want := range []string{"look 1", "look 2"} {
+			all.Go(func() {
+				if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err == nil || err.Error() != want {
+					t.Errorf("answered by %v, want %s", err, want)
+				}
+			})
+			synctest.Wait()
+		}
+		if n := looks.Load(); n != 1 {
+			t.Errorf("%d looks of one key at once", n)
+		}
+		close(end)
+		all.Wait()
+	})
+}
+
+// TestDeparture: a look is cancelled when the last of those who wait for it has gone, and
+// not before; whoever came first.
+func TestDeparture(t *testing.T) {
+	for name, c := range map[string]struct {
+		leave     []int // in this order; 0 came first
+		cancelled bool
+	}{
+		"all, the first first":  {[]int{0, 1, 2}, true},
+		"all, the first last":   {[]int{2, 1, 0}, true},
+		"the first alone":       {[]int{0}, false},
+		"the first and another": {[]int{0, 2}, false},
+		"the others":            {[]int{1, 2}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns := newTurns()
+				var cancelled bool
+				end := make(chan struct{})
+				var cancels []context.CancelFunc
+				var all sync.WaitGroup
+				for range 3 {
+					ctx, cancel := context.WithCancel(t.Context())
+					cancels = append(cancels, cancel)
+					all.Go(func() {
+						_ = turns.Do(ctx, key("web"), Delivery{}, func(ctx context.Context, _ Turn) error {
+							select {
+							case <-ctx.Done():
+								cancelled = true
+							case <-end:
+							}
+							return ctx.Err()
+						})
+					})
+					synctest.Wait()
+				}
+				for _, i := range c.leave {
+					cancels[i]()
+					synctest.Wait()
+				}
+				close(end)
+				all.Wait()
+				if cancelled != c.cancelled {
+					t.Errorf("cancelled: %v, want %v", cancelled, c.cancelled)
+				}
+				for _, cancel := range cancels {
+					cancel()
+				}
+			})
+		})
+	}
+}
+
+// TestLateComer: one who comes to a look that all have left gets a look of its own, not
+// their cancellation.
+func TestLateComer(t *testing.T) {
+	for _, began := range []bool{false, true} {
+		t.Run(fmt.Sprint("began ", began), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns := newTurns()
+				var looks atomic.Int32
+				cleared := make(chan struct{})
+				look := func(ctx context.Context, turn Turn) error {
+					looks.Add(1)
+					if began {
+						turn.Began()
+					}
+					<-cleared // a call that does not end at once
+					return ctx.Err()
+				}
+				left, leave := context.WithCancel(t.Context())
+				var all sync.WaitGroup
+				all.Go(func() { _ = turns.Do(left, key("web"), Delivery{}, look) })
+				synctest.Wait()
+				leave()
+				synctest.Wait()
+				all.Go(func() {
+					if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err != nil {
+						t.Errorf("answered with %v", err)
+					}
+				})
+				synctest.Wait()
+				close(cleared)
+				all.Wait()
+				if n := looks.Load(); n != 2 {
+					t.Errorf("%d looks, want 2", n)
+				}
+			})
+		})
+	}
+}
+
+// TestSuperseded: a look that gives way to a newer one is answered, for all who waited for
+// it, by the newer one.
+func TestSuperseded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		var looks atomic.Int32
+		look := func(_ context.Context, turn Turn) error {
+			n := looks.Add(1)
+			turn.Began()
+			if n == 1 {
+				<-turn.Newer
+				return fmt.Errorf("waiting out a grace: %w", ErrSuperseded)
+			}
+			return nil
+		}
+		var all sync.WaitGroup
+		for range 3 { // the others come while it waits
+			all.Go(func() {
+				if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err != nil {
+					t.Errorf("answered with %v", err)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		if n := looks.Load(); n != 2 {
+			t.Errorf("%d looks, want 2", n)
+		}
+	})
+}
+
+// TestChain: a look goes by the freshest news it covers.
+func TestChain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		if err := turns.Do(t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		got := -1
+		for _, chain := range []int{3, 1, 2} { // all before the interval is over
+			all.Go(func() {
+				_ = turns.Do(t.Context(), key("web"), Delivery{Chain: chain}, func(_ context.Context, turn Turn) error {
+					got = turn.Chain
+					return nil
+				})
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		if got != 1 {
+			t.Errorf("chain %d, want 1", got)
+		}
+	})
+}
+
+// TestBudget: a look that does not end is cancelled, and its deliveries come back.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, l := newTurns(), &looker{takes: time.Hour}
+		came := time.Now()
+		err := turns.Do(t.Context(), key("web"), Delivery{}, l.look)
+		if neg.OutcomeOf(err) != neg.Again || time.Since(came) != turns.Budget {
+			t.Errorf("%v after %v", err, time.Since(came))
+		}
+	})
+}
+
+// TestPanic: a look that panics wedges nothing: those who wait for it are answered, their
+// messages come back, and the next delivery gets a look.
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		var all sync.WaitGroup
+		release := make(chan struct{})
+		for range 2 {
+			all.Go(func() {
+				err := turns.Do(t.Context(), key("web"), Delivery{}, func(context.Context, Turn) error { <-release; panic("a bug") })
+				if neg.OutcomeOf(err) != neg.Again || !strings.Contains(err.Error(), "a bug") {
+					t.Errorf("answered with %v", err)
+				}
+			})
+			synctest.Wait()
+		}
+		close(release)
+		all.Wait()
+		if err := turns.Do(t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
+			t.Errorf("the next: %v", err)
+		}
+	})
+}
+
+// TestRereads: the last read of a run covers news of the cluster that came in meanwhile; a
+// delivery about the cloud gets a look of its own.
+func TestRereads(t *testing.T) {
+	for name, c := range map[string]struct {
+		later Delivery
+		looks int32
+	}{
+		"about the cluster": {Delivery{}, 1},
+		"about the cloud":   {Delivery{Cloud: true}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns := newTurns()
+				var looks atomic.Int32
+				reread := make(chan struct{})
+				look := func(_ context.Context, turn Turn) error {
+					looks.Add(1)
+					turn.Began()
+					<-reread
+					turn.Rereads()
+					return nil
+				}
+				var all sync.WaitGroup
+				for _, d := range []Delivery{{}, c.later} {
+					all.Go(func() {
+						if err := turns.Do(t.Context(), key("web"), d, look); err != nil {
+							t.Error(err)
+						}
+					})
+					synctest.Wait()
+				}
+				close(reread)
+				all.Wait()
+				if n := looks.Load(); n != c.looks {
+					t.Errorf("%d looks, want %d", n, c.looks)
+				}
+			})
+		})
+	}
+}
+
+// TestThorough: a look is as thorough as any delivery that it covers asks for.
+func TestThorough(t *testing.T) {
+	for _, thorough := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			turns := newTurns()
+			if err := turns.Do(t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
+				t.Fatal(err)
+			}
+			var all sync.WaitGroup
+			for _, d := range []Delivery{{}, {Thorough: thorough}} { // both before the interval is over
+				all.Go(func() {
+					_ = turns.Do(t.Context(), key("web"), d, func(_ context.Context, turn Turn) error {
+						turn.Began()
+						if got := turn.Thorough(); got != thorough {
+							t.Errorf("thorough: %v, want %v", got, thorough)
+						}
+						return nil
+					})
+				})
+				synctest.Wait()
+			}
+			all.Wait()
+		})
+	}
+}
+
+// TestForgets: what is kept of keys is bounded by those of the last interval, not by all
+// there ever were; and a key's interval is not forgotten before it is over.
+func TestForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, l := newTurns(), &looker{}
+		most := 0
+		for i := range 20_000 {
+			time.Sleep(time.Millisecond) // a thousand keys in each interval
+			if err := turns.Do(t.Context(), key(fmt.Sprint("web-", i)), Delivery{}, l.look); err != nil {
+				t.Fatal(err)
+			}
+			turns.mu.Lock()
+			most = max(most, len(turns.lines))
+			turns.mu.Unlock()
+		}
+		if most > 3000 {
+			t.Errorf("%d keys were kept of a thousand an interval", most)
+		}
+		came := time.Now()
+		if err := turns.Do(t.Context(), key("web-19999"), Delivery{}, l.look); err != nil || time.Since(came) < 900*time.Millisecond {
+			t.Errorf("the newest key's next look came after %v, %v", time.Since(came), err)
+		}
+	})
+}
+
+// TestRandomSchedules: whatever comes when, whoever leaves, whatever fails: every delivery
+// that stays is answered by a look whose first read began after it came, and
+// one look of a key reads at a time.
+func TestRandomSchedules(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { randomSchedule(t, rand.New(rand.NewPCG(seed, 7))) })
+		})
+	}
+}
+
+// A history is what happened to one key, in the order of a counter.
+type history struct {
+	mu      sync.Mutex
+	random  *rand.Rand
+	order   int
+	running int
+}
+
+// answer carries when the look began whose result it is; it is an error so that Do hands
+// it to all who wait.
+type answer struct{ began int }
+
+func (answer) Error() string { return "answer" }
+
+func (h *history) next() int {
+	h.order++
+	return h.order
+}
+
+func (h *history) draw(n int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.random.IntN(n)
+}
+
+func (h *history) look(t *testing.T) func(context.Context, Turn) error {
+	return func(ctx context.Context, turn Turn) error {
+		time.Sleep(time.Duration(h.draw(100)) * time.Millisecond) // opening the cluster
+		h.mu.Lock()
+		if h.running++; h.running > 1 {
+			t.Error("two looks of one key read at once")
+		}
+		began := h.next()
+		turn.Began()
+		h.mu.Unlock()
+		defer func() {
+			h.mu.Lock()
+			h.running--
+			h.mu.Unlock()
+		}()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-turn.Newer:
+			if h.draw(3) == 0 {
+				return ErrSuperseded
+			}
+		case <-time.After(time.Duration(h.draw(1500)) * time.Millisecond):
+		}
+		return answer{began}
+	}
+}
+
+func randomSchedule(t *testing.T, random *rand.Rand) {
+	turns := newTurns()
+	var all sync.WaitGroup
+	for _, name := range []string{"a", "b"} {
+		h := &history{random: rand.New(rand.NewPCG(random.Uint64(), 1))}
+		for range 60 {
+			comes := time.Duration(random.IntN(8000)) * time.Millisecond
+			patience := time.Hour
+			if random.IntN(4) == 0 {
+				patience = time.Duration(random.IntN(2000)) * time.Millisecond
+			}
+			all.Go(func() {
+				time.Sleep(comes)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				h.mu.Lock()
+				came := h.next()
+				h.mu.Unlock()
+				err := turns.Do(ctx, key(name), Delivery{}, h.look(t))
+				var a answer
+				switch {
+				case errors.As(err, &a) && a.began < came:
+					t.Errorf("delivery %d was answered by a look that began at %d", came, a.began)
+				case !errors.As(err, &a) && ctx.Err() == nil:
+					t.Errorf("delivery %d stayed and was answered with %v", came, err)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
