@@ -49,6 +49,7 @@ func (f *File) Fleet() (*Fleet, error) {
 	f.checked = f.now()
 	info, err := os.Stat(f.path)
 	if err == nil && f.fleet != nil && f.stamp == (stamp{info.Size(), info.ModTime()}) {
+		f.err = nil // it may have been wrong in between
 		return f.fleet, nil
 	}
 	if err == nil {

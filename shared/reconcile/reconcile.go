@@ -68,7 +68,7 @@ type Scope struct {
 	Policy  plan.Policy
 	// Skip is why negfleet does not reconcile this cluster; empty when it does.
 	Skip    string
-	Cluster Cluster
+	Cluster Cluster // nil for a skipped cluster that is gone
 	Cloud   Cloud
 }
 
@@ -105,8 +105,8 @@ type Turn struct {
 	// Began is called right before the first read of the cluster: what is reported until
 	// then this look covers, what comes later is for the next one.
 	Began func()
-	// Rereads is called right before the last read of the cluster, whose differences are
-	// published: what came in until then about the cluster needs no look of its own.
+	// Rereads is called right before the cluster is read again: what came in until then
+	// about the cluster, and not about the cloud, needs no look of its own.
 	Rereads func()
 	// Newer is closed when a later look at the same key is waiting.
 	Newer <-chan struct{}
@@ -139,6 +139,9 @@ func (r *Reconciler) Plan(ctx context.Context, k neg.Key) (Forecast, error) {
 	scope, err := r.Open(ctx, k.Cluster)
 	if err != nil {
 		return Forecast{}, err
+	}
+	if scope.Cluster == nil {
+		return Forecast{Skip: scope.Skip}, nil
 	}
 	turn := Turn{Began: func() {}, Rereads: func() {}, Thorough: func() bool { return true }}
 	l := &look{r: r, key: k, scope: scope, turn: turn, log: r.Log}

@@ -38,8 +38,16 @@ func New(env config.Env, log *slog.Logger, now func() time.Time) (*Scopes, error
 	return &Scopes{Fleet: f, env: env, clouds: map[place]*gce.Client{}}, nil
 }
 
-// Open returns the scope of a cluster of the fleet file.
+// Open returns the scope of a cluster of the fleet file. A decommissioned one is not called:
+// nothing answers there any more.
 func (s *Scopes) Open(ctx context.Context, cluster string) (reconcile.Scope, error) {
+	file, err := s.Fleet.File()
+	if err != nil {
+		return reconcile.Scope{}, err
+	}
+	if gone, ok := file.Cluster(cluster); ok && gone.State == "decommissioned" {
+		return reconcile.Scope{UID: gone.UID, Project: gone.Project, Zones: gone.Zones, Skip: skip(gone)}, nil
+	}
 	entry, client, err := s.Fleet.Cluster(ctx, cluster)
 	if err != nil {
 		return reconcile.Scope{}, err
@@ -47,10 +55,6 @@ func (s *Scopes) Open(ctx context.Context, cluster string) (reconcile.Scope, err
 	policy, err := plan.ParsePolicy(entry.Policy)
 	if err != nil {
 		return reconcile.Scope{}, fmt.Errorf("cluster %s: %w", cluster, err)
-	}
-	file, err := s.Fleet.File()
-	if err != nil {
-		return reconcile.Scope{}, err
 	}
 	cloud, err := s.cloud(ctx, place{entry.Project, file.Network, file.Subnetwork})
 	if err != nil {

@@ -1,0 +1,104 @@
+package scope_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/negfleet/negfleet/shared/config"
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+	"github.com/negfleet/negfleet/shared/scope"
+	"github.com/negfleet/negfleet/test/fakekube"
+)
+
+const uid = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
+
+// open opens c1 of a fleet file whose entry has those more lines.
+func open(t *testing.T, more string) (*scope.Scopes, *fakekube.Server) {
+	t.Helper()
+	server := fakekube.New()
+	c := server.AddCluster("c1", fakekube.WithUID(uid))
+	web := httptest.NewServer(server)
+	t.Cleanup(web.Close)
+	dir := t.TempDir()
+	fleet := fmt.Sprintf(`version: 1
+project: p1
+network: default
+subnetwork: default
+clusters:
+- name: c1
+  uid: %s
+  zones: [us-central1-a]
+  connect: {kubeconfig: c1.kubeconfig}
+%s`, uid, more)
+	path := filepath.Join(dir, "fleet.yaml")
+	for name, data := range map[string][]byte{path: []byte(fleet), filepath.Join(dir, "c1.kubeconfig"): c.Kubeconfig(web.URL, "negfleet")} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := config.Env{FleetFile: path, ComputeEndpoint: "http://compute.test/compute/v1/"}
+	s, err := scope.New(env, slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, server
+}
+
+// TestOpen: what the fleet file says of a cluster is what its scope says; those that
+// negfleet leaves alone say why. A decommissioned cluster is not called.
+func TestOpen(t *testing.T) {
+	type view struct {
+		Project, Skip string
+		Policy        plan.Policy
+		Calls         string
+	}
+	const once = "c1 get namespaces: 1"
+	for more, want := range map[string]view{
+		"":                          {"p1", "", plan.Sync, once},
+		"  policy: observe\n":       {"p1", "", plan.Observe, once},
+		"  policy: upsert\n":        {"p1", "", plan.Upsert, once},
+		"  project: another\n":      {"another", "", plan.Sync, once},
+		"  state: draining\n":       {"p1", "the fleet file says state: draining", plan.Sync, once},
+		"  state: decommissioned\n": {"p1", "the fleet file says state: decommissioned", 0, ""},
+		"  negs: gke\n":             {"p1", "the fleet file says negs: gke: GKE's own controller keeps the groups", plan.Sync, once},
+	} {
+		t.Run(more, func(t *testing.T) {
+			s, server := open(t, more)
+			got, err := s.Open(t.Context(), "c1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.UID != uid || len(got.Zones) != 1 || got.Zones[0] != "us-central1-a" {
+				t.Errorf("UID %s, zones %v", got.UID, got.Zones)
+			}
+			if d := cmp.Diff(want, view{got.Project, got.Skip, got.Policy, server.Calls().String()}); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestOneCloudForEachPlace: two looks share a Compute client, and with it its bound on
+// calls at once.
+func TestOneCloudForEachPlace(t *testing.T) {
+	s, _ := open(t, "")
+	first, err := s.Open(t.Context(), "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.Open(t.Context(), "c1")
+	if err != nil || first.Cloud != second.Cloud || first.Cluster != second.Cluster {
+		t.Errorf("clients are not shared: %v", err)
+	}
+	if _, err := s.Open(t.Context(), "none"); neg.OutcomeOf(err) != neg.Blocked {
+		t.Errorf("an unknown cluster: %v", err)
+	}
+}
