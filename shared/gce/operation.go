@@ -3,7 +3,6 @@ package gce
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -74,7 +73,8 @@ func (e *operationError) Error() string {
 	for _, each := range e.op.Error.Errors {
 		texts = append(texts, each.Message)
 	}
-	return fmt.Sprintf("operation %s failed: %s", e.op.Name, strings.Join(texts, "; "))
+	// Without the operation's name: the same trouble must read the same every time.
+	return "operation failed: " + strings.Join(texts, "; ")
 }
 
 func (e *operationError) kind() kind {

@@ -327,6 +327,6 @@ func (l *look) awaitSlices(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	l.turn.Began()
+	l.turn.Rereads()
 	return l.confirm(ctx, false)
 }
