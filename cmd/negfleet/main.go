@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -46,6 +48,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		fmt.Fprint(out, usage)
 	default:
 		err = usageError{fmt.Sprintf("unknown command %q", args[0])}
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(out, usage)
+		return 0
 	}
 	if wrong, ok := err.(usageError); ok {
 		fmt.Fprintf(errs, "negfleet: %s\n\n%s", wrong.text, usage)

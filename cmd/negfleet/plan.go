@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -32,6 +33,9 @@ func planCommand(ctx context.Context, args []string, getenv func(string) string,
 	if err != nil {
 		return usageError{"plan: " + err.Error()}
 	}
+	if key.Service == "" {
+		return usageError{fmt.Sprintf("plan: key %q names no Service", rest[0])}
+	}
 	env, err := config.ReadEnv(getenv)
 	if err != nil {
 		return err
@@ -57,7 +61,9 @@ func parseFlags(name string, args []string) (asJSON bool, rest []string, err err
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&asJSON, "json", false, "")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return false, nil, err
+	} else if err != nil {
 		return false, nil, usageError{name + ": " + err.Error()}
 	}
 	return asJSON, flags.Args(), nil
