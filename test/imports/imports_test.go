@@ -1,0 +1,261 @@
+package imports
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/negfleet/negfleet/"
+
+// own is, for each package of the product, the packages of this module that it may import.
+// A new package gets a line here, and by it a place in the order
+//
+//	neg ← plan ← reconcile ← functions/*
+//	neg ← gce, kube, event, audit ← functions/*
+//
+// in which adapters never import each other; fleet opens clusters and so imports kube,
+// scope wires them all.
+var own = map[string][]string{
+	"shared/neg":       {},
+	"shared/telemetry": {},
+	"shared/plan":      {"shared/neg"},
+	"shared/caller":    {"shared/neg"},
+	"shared/audit":     {"shared/neg"},
+	"shared/config":    {"shared/neg"},
+	"shared/gce":       {"shared/neg"},
+	"shared/kube":      {"shared/neg"},
+	"shared/event":     {"shared/neg", "shared/telemetry"},
+	"shared/reconcile": {"shared/neg", "shared/plan"},
+	"shared/fleet":     {"shared/neg", "shared/config", "shared/kube"},
+	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/reconcile"},
+	"infra":            {},
+
+	"functions/events": {
+		"shared/audit", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/telemetry",
+	},
+	"functions/reconcile": {
+		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
+	},
+	"cmd/negfleet": {
+		"shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
+	},
+}
+
+// others are the packages of other modules, by prefix, that few may import, and who.
+var others = map[string][]string{
+	"google.golang.org/api/compute": {"shared/gce"},
+	"k8s.io/":                       {"shared/kube", "shared/fleet"},
+	"cloud.google.com/go/pubsub":    {"shared/event"},
+	"github.com/cloudevents/":       {"shared/event"},
+	"go.yaml.in/":                   {"shared/config"},
+	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/events", "functions/reconcile"},
+}
+
+// never is what a package may not reach over any number of imports.
+var never = map[string][]string{
+	"shared/neg":       {"*"},
+	"shared/plan":      {"*"},
+	"shared/caller":    {"*"},
+	"shared/audit":     {"*"},
+	"shared/telemetry": {"*"},
+	"infra":            {"*"},
+	"shared/reconcile": {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
+	"shared/gce":       {"k8s.io/", "cloud.google.com/go/pubsub"},
+	"shared/kube":      {"google.golang.org/api/", "cloud.google.com/go/pubsub"},
+	"shared/event":     {"k8s.io/", "google.golang.org/api/compute"},
+	"functions/events": {"google.golang.org/api/compute", module + "shared/plan", module + "shared/reconcile"},
+	// The admission webhook answers an API server that waits: no cloud, no plans. Its
+	// packages are held to this from their first day.
+	"admission": {"google.golang.org/api/compute", module + "shared/gce", module + "shared/plan", module + "shared/reconcile"},
+}
+
+// awaited are the packages of the tables that need not exist.
+var awaited = []string{"admission"}
+
+type pkg struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module) }
+
+// product tells whether a package ships.
+func (p pkg) product() bool { return p.name() != "test" && !strings.HasPrefix(p.name(), "test/") }
+
+// packages lists this module's.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	var all []pkg
+	d := json.NewDecoder(bytes.NewReader(output(t, "list", "-deps", "-json=ImportPath,Imports,Deps", "./...")))
+	for {
+		var p pkg
+		switch err := d.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return all
+		case err != nil:
+			t.Fatal(err)
+		case strings.HasPrefix(p.ImportPath, module):
+			all = append(all, p)
+		}
+	}
+}
+
+// output runs the go command at the module's root.
+func output(t *testing.T, args ...string) []byte {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), "go", args...)
+	c.Dir = filepath.Join("..", "..")
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+	}
+	return out
+}
+
+// standard tells a package of the standard library by its path.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// in tells whether a package of the table is the one named or a folder above it.
+func in(name, entry string) bool { return name == entry || strings.HasPrefix(name, entry+"/") }
+
+func TestImportRules(t *testing.T) {
+	all := packages(t)
+	for _, p := range all {
+		if !p.product() {
+			continue
+		}
+		allowed, listed := own[p.name()]
+		if !listed && !slices.ContainsFunc(awaited, func(a string) bool { return in(p.name(), a) }) {
+			t.Errorf("%s is new: say in test/imports which packages it may import", p.name())
+		}
+		for _, path := range p.Imports {
+			name, ours := strings.CutPrefix(path, module)
+			if ours && listed && !slices.Contains(allowed, name) {
+				t.Errorf("%s imports %s; it may import %v", p.name(), name, allowed)
+			}
+			for prefix, who := range others {
+				if strings.HasPrefix(path, prefix) && !slices.Contains(who, p.name()) {
+					t.Errorf("%s imports %s; of the product only %v may", p.name(), path, who)
+				}
+			}
+		}
+		for _, path := range p.Deps {
+			if strings.HasPrefix(path, module+"test/") {
+				t.Errorf("%s ships and reaches %s", p.name(), path)
+			}
+			for entry, forbidden := range never {
+				if in(p.name(), entry) && reaches(path, forbidden) {
+					t.Errorf("%s must not reach %s", p.name(), path)
+				}
+			}
+		}
+	}
+}
+
+// reaches tells whether path is forbidden; * is all that is neither of the standard library
+// nor neg.
+func reaches(path string, forbidden []string) bool {
+	return slices.ContainsFunc(forbidden, func(f string) bool {
+		if f == "*" {
+			return !standard(path) && path != module+"shared/neg"
+		}
+		return strings.HasPrefix(path, f)
+	})
+}
+
+// TestRulesAreAboutSomething: each package that a rule names is there, and does import what
+// it alone may, so that no rule outlives its subject.
+func TestRulesAreAboutSomething(t *testing.T) {
+	all := packages(t)
+	find := func(name string) *pkg {
+		for i := range all {
+			if all[i].name() == name {
+				return &all[i]
+			}
+		}
+		if !slices.Contains(awaited, name) {
+			t.Fatalf("no package %s", name)
+		}
+		return nil
+	}
+	for name, imports := range own {
+		find(name)
+		for _, each := range imports {
+			find(each)
+		}
+	}
+	for name := range never {
+		find(name)
+	}
+	for prefix, who := range others {
+		for _, name := range who {
+			if !slices.ContainsFunc(find(name).Imports, func(path string) bool { return strings.HasPrefix(path, prefix) }) {
+				t.Errorf("%s does not import %s", name, prefix)
+			}
+		}
+	}
+}
+
+// TestControlPlaneStandsAlone: the control plane is a module of its own, and takes nothing
+// from this one.
+func TestControlPlaneStandsAlone(t *testing.T) {
+	root := filepath.Join("..", "controlplane")
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSpace(line)
+			if strings.HasSuffix(line, `"`) && strings.Contains(line, `"`+module) && !strings.Contains(line, module+"test/controlplane") {
+				t.Errorf("%s: %s", path, line)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDependenciesAreExplained: docs/dependencies.md names every direct dependency of
+// go.mod.
+func TestDependenciesAreExplained(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal(output(t, "mod", "edit", "-json"), &mod); err != nil {
+		t.Fatal(err)
+	}
+	if len(mod.Require) == 0 {
+		t.Fatal("go.mod requires nothing")
+	}
+	for _, r := range mod.Require {
+		if !r.Indirect && !bytes.Contains(text, []byte("`"+r.Path+"`")) {
+			t.Errorf("docs/dependencies.md does not say why %s is there", r.Path)
+		}
+	}
+}
