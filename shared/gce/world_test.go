@@ -20,14 +20,13 @@ const (
 	zone = neg.Zone("us-central1-a")
 	uid  = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
 
-	insert   = "networkEndpointGroups.insert"
-	attach   = "networkEndpointGroups.attachNetworkEndpoints"
-	detach   = "networkEndpointGroups.detachNetworkEndpoints"
-	remove   = "networkEndpointGroups.delete"
-	list     = "networkEndpointGroups.listNetworkEndpoints"
-	listAll  = "networkEndpointGroups.aggregatedList"
-	waitFor  = "zoneOperations.wait"
-	instance = "instances.delete"
+	insert  = "networkEndpointGroups.insert"
+	attach  = "networkEndpointGroups.attachNetworkEndpoints"
+	detach  = "networkEndpointGroups.detachNetworkEndpoints"
+	remove  = "networkEndpointGroups.delete"
+	list    = "networkEndpointGroups.listNetworkEndpoints"
+	listAll = "networkEndpointGroups.aggregatedList"
+	waitFor = "zoneOperations.wait"
 )
 
 var (
