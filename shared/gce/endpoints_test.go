@@ -1,6 +1,7 @@
 package gce_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -274,4 +275,25 @@ func TestDetachRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	w.wantCalls(detach, 1)
+}
+
+// TestWaitsHoldNobodyUp: with one call in flight at once, a read goes through while the wait
+// for another group's operation is held open.
+func TestWaitsHoldNobodyUp(t *testing.T) {
+	clock := fakegce.NewManualClock(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
+	w := newCloud(t, fakegce.Options{Clock: clock})
+	w.start()
+	w.fault(fakegce.Fault{Verb: insert, Count: 1, OpLatency: fakegce.Duration(time.Minute)})
+	narrow := w.client(gce.Options{InFlight: 1})
+	slow := neg.GroupID{Zone: zone, Name: "slow"}
+	done := make(chan error, 1)
+	go func() { done <- narrow.CreateGroup(t.Context(), slow, owner) }()
+	clock.AwaitTimers(2) // the operation and the wait for it
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, exists, err := narrow.Endpoints(ctx, group); err != nil || !exists {
+		t.Errorf("a read during the wait: exists %v, %v", exists, err)
+	}
+	clock.Advance(time.Minute)
+	w.check(<-done)
 }

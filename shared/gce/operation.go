@@ -47,7 +47,9 @@ func (c *Client) wait(ctx context.Context, what string, zone neg.Zone, op *compu
 			}
 		}
 		name := op.Name
-		err := c.call(ctx, what+": wait for "+name, func() (err error) {
+		// Not one of InFlight: a wait is held open for as long as the operation takes, and a
+		// few dozen slow ones would keep every look from reading.
+		err := c.retry(ctx, what+": wait for "+name, func() (err error) {
 			op, err = c.api.ZoneOperations.Wait(c.opts.Project, string(zone), name).Context(ctx).Do()
 			return err
 		})

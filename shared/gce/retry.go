@@ -17,11 +17,15 @@ import (
 // comes back as a message when the minute of the rate quota is over.
 const attempts = 5
 
-// call sends one request, and again after a pause while the failure is transient and ctx
-// allows. what names the object and the action, for the error.
+// call sends one request, one of InFlight at once, and again after a pause while the
+// failure is transient and ctx allows. what names the object and the action, for the error.
 func (c *Client) call(ctx context.Context, what string, send func() error) error {
+	return c.retry(ctx, what, func() error { return c.inFlight(ctx, send) })
+}
+
+func (c *Client) retry(ctx context.Context, what string, send func() error) error {
 	for n := 0; ; n++ {
-		err := c.once(ctx, send)
+		err := send()
 		kind := classify(err)
 		if kind != transient && kind != notReady {
 			return wrap(what, kind, err)
@@ -36,7 +40,7 @@ func (c *Client) call(ctx context.Context, what string, send func() error) error
 	}
 }
 
-func (c *Client) once(ctx context.Context, send func() error) error {
+func (c *Client) inFlight(ctx context.Context, send func() error) error {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
