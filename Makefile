@@ -7,6 +7,7 @@ BIN        := .sandbox/bin
 DIR        ?= .sandbox
 CLUSTERS   ?= 1
 NODES      ?= 6
+ARGS       ?=
 SEEDS      ?= 1..20
 FUZZTIME   ?= 30s
 TESTFLAGS  := -race -shuffle=on -timeout=20m
@@ -17,8 +18,8 @@ help: ## print this list
 demo: build controlplane ## start everything, walk through the story, stop everything
 	@$(BIN)/sandbox demo --dir .sandbox/demo --bin $(BIN) --controlplane "$$(scripts/build-controlplane $(BIN))"
 
-sandbox: build controlplane ## the same world, kept running: DIR=.sandbox CLUSTERS=1 NODES=6
-	@exec $(BIN)/sandbox up --dir $(DIR) --bin $(BIN) --clusters $(CLUSTERS) --nodes $(NODES) --controlplane "$$(scripts/build-controlplane $(BIN))"
+sandbox: build controlplane ## the same world, kept running: DIR=.sandbox CLUSTERS=1 NODES=6 ARGS="--port compute=9080"
+	@exec $(BIN)/sandbox up --dir $(DIR) --bin $(BIN) --clusters $(CLUSTERS) --nodes $(NODES) --controlplane "$$(scripts/build-controlplane $(BIN))" $(ARGS)
 
 build: ## build the programs
 	@echo "building negfleet and the sandbox (first time: a minute or two) ..."

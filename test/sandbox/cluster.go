@@ -1,3 +1,5 @@
+//go:build linux
+
 package sandbox
 
 import (
@@ -58,8 +60,9 @@ func (c *Cluster) Config() (*rest.Config, error) {
 	return config, nil
 }
 
-// startCluster starts a control plane whose audit webhook posts to auditURL.
-func (w *World) startCluster(name, auditURL string) (*Cluster, error) {
+// startCluster starts a control plane whose audit webhook posts to auditURL. With apiPort 0
+// its API server takes a free port.
+func (w *World) startCluster(name, auditURL string, apiPort int) (*Cluster, error) {
 	dir := w.Dir.Path("cluster", name)
 	policy, webhook := w.Dir.Path("run", "audit-policy.yaml"), w.Dir.Path("run", name+"-audit-webhook.kubeconfig")
 	if err := copyInfra("audit-policy.yaml", policy); err != nil {
@@ -70,7 +73,7 @@ func (w *World) startCluster(name, auditURL string) (*Cluster, error) {
 	}
 	argv := []string{
 		w.opts.ControlPlane, "up", "--dir", dir, "--name", name, "--project", Project,
-		"--zones", strings.Join(Zones, ","), "--nodes", fmt.Sprint(w.opts.Nodes),
+		"--zones", strings.Join(Zones, ","), "--nodes", fmt.Sprint(w.opts.Nodes), "--api-port", fmt.Sprint(apiPort),
 		"--audit-policy", policy, "--audit-webhook-config", webhook,
 	}
 	for _, u := range users {

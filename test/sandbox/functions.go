@@ -1,3 +1,5 @@
+//go:build linux
+
 package sandbox
 
 import (
@@ -36,9 +38,13 @@ func (w *World) startPubSub(ctx context.Context) error {
 			DeadLetterTopic: event.TopicDead, MaxDeliveryAttempts: 20, MaxOutstanding: 500,
 		}
 	}
+	listen, err := w.address("pubsub")
+	if err != nil {
+		return err
+	}
 	server, err := pubsub.Start(ctx, pubsub.Options{
-		Project: Project,
-		Topics:  []string{event.TopicGates, event.TopicClusters},
+		Project: Project, Listen: listen,
+		Topics: []string{event.TopicGates, event.TopicClusters},
 		Subscriptions: []pubsub.Subscription{
 			push(event.TopicAudit, "events"), push(event.TopicNotifications, "events"), push(event.TopicKeys, "reconcile"),
 		},

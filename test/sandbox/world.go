@@ -1,3 +1,5 @@
+//go:build linux
+
 package sandbox
 
 import (
@@ -42,8 +44,9 @@ type Options struct {
 	Grace time.Duration
 	// OpLatency is how long the emulator's operations take.
 	OpLatency time.Duration
-	// GCEPort fixes the emulator's port; 0 takes a free one.
-	GCEPort int
+	// Ports fixes ports of the loopback address: compute, pubsub, api (of the first
+	// cluster), reconcile, events, audit. What is not named takes a free one.
+	Ports map[string]int
 	// Progress gets a line for each thing that is started.
 	Progress io.Writer
 }
@@ -145,22 +148,28 @@ func (w *World) makeKeys() error {
 
 func (w *World) reservePorts() error {
 	for _, f := range functions {
-		port, err := freePort()
+		addr, err := w.address(f.name)
 		if err != nil {
 			return err
 		}
-		w.urls[f.name] = "http://127.0.0.1:" + port
+		w.urls[f.name] = "http://" + addr
 	}
-	port := fmt.Sprint(w.opts.GCEPort)
-	if w.opts.GCEPort == 0 {
-		var err error
-		if port, err = freePort(); err != nil {
-			return err
-		}
+	addr, err := w.address("compute")
+	if err != nil {
+		return err
 	}
-	w.gceURL = "http://127.0.0.1:" + port
+	w.gceURL = "http://" + addr
 	w.GCE = &admin.Client{Base: w.gceURL, HTTP: &http.Client{Timeout: time.Minute}}
 	return nil
+}
+
+// address is where name listens: on the port that was fixed for it, or a free one.
+func (w *World) address(name string) (string, error) {
+	if port := w.opts.Ports[name]; port != 0 {
+		return fmt.Sprintf("127.0.0.1:%d", port), nil
+	}
+	port, err := freePort()
+	return "127.0.0.1:" + port, err
 }
 
 // auditURL is where a cluster's API server posts its audit entries.
@@ -180,7 +189,11 @@ func (w *World) startClusters(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c, err := w.startCluster(name, url)
+		api := 0
+		if i == 0 {
+			api = w.opts.Ports["api"]
+		}
+		c, err := w.startCluster(name, url, api)
 		if err != nil {
 			return err
 		}

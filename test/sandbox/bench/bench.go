@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package bench measures negfleet on a real control plane: from a write's audit entry to the
 // attach in the emulator's timeline, many Services at once, one very large Service. Every
 // number stands beside its target; only five times past it fails. Exact counts are tests,

@@ -1,3 +1,5 @@
+//go:build linux
+
 package story
 
 import (
@@ -46,8 +48,11 @@ func detachedByHand(ctx context.Context, t *teller) (string, error) {
 	if err := t.hint(ctx, "web"); err != nil {
 		return "", err
 	}
-	err = t.exact(ctx, "web", name, 8080, 3)
-	return fmt.Sprintf("%s is back %s after the look was asked for", address, since(began)), err
+	if err := t.exact(ctx, "web", name, 8080, 3); err != nil {
+		return "", err
+	}
+	took, err := held(began)
+	return fmt.Sprintf("%s is back after %s", address, took), err
 }
 
 // vanishedInstance deletes an instance and then writes slices of 400 endpoints on other
@@ -91,8 +96,12 @@ func vanishedInstance(ctx context.Context, t *teller) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	took, err := held(began)
+	if err != nil {
+		return "", err
+	}
 	message, err := t.event(ctx, "wide", "EndpointRejected")
-	return fmt.Sprintf("400 attached after %s\nEvent EndpointRejected: %s", since(began), message), err
+	return fmt.Sprintf("400 attached after %s\nEvent EndpointRejected: %s", took, message), err
 }
 
 // writeSlices writes five slices: 200 endpoints on each of the first two nodes, one on the

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package story walks through what negfleet does, on a real control plane: it applies real
 // manifests, waits for what should come of them, and prints each step with what was
 // observed and whether it held.

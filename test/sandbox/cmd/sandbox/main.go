@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command sandbox runs negfleet's world on this machine: up keeps it running, demo walks
 // through the story and ends, bench measures.
 package main
@@ -11,8 +13,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -33,9 +36,6 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	if runtime.GOOS != "linux" {
-		return fmt.Errorf("the sandbox needs Linux: its Pods listen on addresses of 127.0.0.0/8, which %s does not have", runtime.GOOS)
-	}
 	commands := map[string]func(context.Context, sandbox.Options, io.Writer) error{"up": up, "demo": demo, "bench": measure}
 	if len(args) == 0 || commands[args[0]] == nil {
 		return fmt.Errorf("usage: sandbox up|demo|bench [flags]; -h lists them")
@@ -48,7 +48,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.Clusters, "clusters", 1, "control planes")
 	flags.IntVar(&o.Nodes, "nodes", 9, "simulated nodes of each cluster, over three zones")
 	flags.DurationVar(&o.OpLatency, "op-latency", 0, "how long an operation of the Compute emulator takes")
-	flags.IntVar(&o.GCEPort, "gce-port", 0, "port of the Compute emulator; 0 takes a free one")
+	o.Ports = map[string]int{}
+	flags.Func("port", "NAME=PORT fixes the port of compute, pubsub, api (of the first cluster), reconcile, events or audit; may be repeated", func(s string) error {
+		name, number, _ := strings.Cut(s, "=")
+		port, err := strconv.Atoi(number)
+		if !slices.Contains([]string{"compute", "pubsub", "api", "reconcile", "events", "audit"}, name) || err != nil || port < 1 || port > 65535 {
+			return fmt.Errorf("want NAME=PORT")
+		}
+		o.Ports[name] = port
+		return nil
+	})
 	flags.DurationVar(&o.Grace, "grace", time.Second, "deletion grace")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
