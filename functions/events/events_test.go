@@ -26,7 +26,7 @@ func TestAuditBatches(t *testing.T) {
 		{"service-generate-name", []string{"prod-eu/shop/cart", "prod-eu/shop/web", "prod-eu/shop/web-8xk4f"}, []string{"all prod-eu/shop"}},
 		{"slice-owner", []string{"prod-eu/shop/web"}, []string{"slice prod-eu/shop/db-1", "slice prod-eu/shop/web-x7k2p"}},
 		{"namespace", []string{"prod-eu/shop/cart", "prod-eu/shop/web"}, []string{"all prod-eu/shop"}},
-		{"ingress", []string{"prod-eu/blog/front", "prod-eu/shop/cart", "prod-eu/shop/landing", "prod-eu/shop/old", "prod-eu/shop/web"}, []string{"ingress prod-eu/blog"}},
+		{"ingress", []string{"prod-eu/blog/front", "prod-eu/shop/cart", "prod-eu/shop/front", "prod-eu/shop/landing", "prod-eu/shop/old", "prod-eu/shop/web"}, []string{"ingress prod-eu/blog", "ingress prod-eu/shop"}},
 		{"dropped", []string{}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -181,8 +181,8 @@ func serviceOf(slice Object) string {
 	return ""
 }
 
-// ingresses names the Services of both specs: an update may have dropped one that only
-// the request or only the response still has. What neither has is swept up later.
+// ingresses names the Services of both specs. Which one an update dropped no entry says,
+// so the namespace's are asked for after everything but a creation.
 func ingresses(e Entry) []Touched {
 	objects := append([]Object{e.Response, e.Request}, e.Response.Items...)
 	var found []Touched
@@ -191,7 +191,7 @@ func ingresses(e Entry) []Touched {
 			found = append(found, Touched{Name: name})
 		}
 	}
-	if len(found) == 0 || e.Verb == "deletecollection" {
+	if len(found) == 0 || e.Verb != "create" {
 		found = append(found, Touched{What: IngressServices})
 	}
 	return found

@@ -102,15 +102,39 @@ func secondPort(ctx context.Context, t *teller) (string, error) {
 }
 
 func ingressService(ctx context.Context, t *teller) (string, error) {
-	began := time.Now()
+	began, group := time.Now(), t.group("front", 80)
 	if err := t.apply(ctx, "front.yaml"); err != nil {
 		return "", err
 	}
-	if err := t.exact(ctx, "front", t.group("front", 80), 8080, 3); err != nil {
+	if err := t.exact(ctx, "front", group, 8080, 3); err != nil {
 		return "", err
 	}
-	took, err := held(began)
-	return fmt.Sprintf("%s holds the 3 Pods after %s", t.group("front", 80), took), err
+	filled, err := held(began)
+	if err != nil {
+		return filled, err
+	}
+	began = time.Now()
+	if err := t.client.NetworkingV1().Ingresses("shop").Delete(ctx, "front", metav1.DeleteOptions{}); err != nil {
+		return "", err
+	}
+	err = t.until(ctx, func() (string, error) {
+		if left := t.cloud.members(group); len(left) > 0 {
+			return fmt.Sprintf("without the Ingress %d groups are left", len(left)), nil
+		}
+		return "", nil
+	})
+	if err != nil {
+		return "", err
+	}
+	gone, err := held(began)
+	if err != nil {
+		return gone, err
+	}
+	if err := t.apply(ctx, "front.yaml"); err != nil {
+		return "", err
+	}
+	err = t.exact(ctx, "front", group, 8080, 3)
+	return fmt.Sprintf("%s holds the 3 Pods after %s, is gone %s after the Ingress, and back with it", group, filled, gone), err
 }
 
 // replaceForce deletes and creates the Service at once, as kubectl replace --force does.
