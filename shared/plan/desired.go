@@ -137,6 +137,9 @@ func placeOne(in Input, p Port, s neg.Slice, e neg.SliceEndpoint) (placement, *u
 		return placement{}, &unplaced{address, reason, fmt.Sprintf(format, args...)}
 	}
 	ip, err := netip.ParseAddr(address)
+	if err == nil {
+		address = ip.String() // one address, one text: it is compared with what is attached
+	}
 	if err != nil || !ip.Is4() {
 		return fail("AddressNotSupported", "not an IPv4 address")
 	}
