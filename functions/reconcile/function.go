@@ -117,10 +117,10 @@ func (f *Function) report(ctx context.Context, d event.Delivery, m event.Message
 	level, text := slog.LevelInfo, "looked"
 	attrs := []slog.Attr{
 		slog.String("key", m.Key.String()), slog.String("outcome", outcome.String()), slog.String("source", m.Source), slog.Int("chain", m.Chain),
-		slog.String("messageId", d.ID), slog.Int("attempt", d.Attempt), slog.Duration("took", time.Since(started)), telemetry.Trace(ctx, f.Project),
+		slog.String("messageId", d.ID), slog.Int("attempt", d.Attempt), slog.Int64("took_ms", time.Since(started).Milliseconds()), telemetry.Trace(ctx, f.Project),
 	}
 	if !m.Observed.IsZero() {
-		attrs = append(attrs, slog.Time("observed", m.Observed), slog.Duration("age", time.Since(m.Observed)))
+		attrs = append(attrs, slog.Time("observed", m.Observed), slog.Int64("age_ms", time.Since(m.Observed).Milliseconds()))
 	}
 	if err != nil {
 		level, text = slog.LevelWarn, err.Error()

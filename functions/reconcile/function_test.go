@@ -215,8 +215,8 @@ func TestLogLine(t *testing.T) {
 	r.post(req)
 	line := r.line()
 	want := []string{
-		"age", "attempt", "chain", "key", "logging.googleapis.com/trace", "message", "messageId", "observed",
-		"outcome", "reason", "severity", "source", "time", "took",
+		"age_ms", "attempt", "chain", "key", "logging.googleapis.com/trace", "message", "messageId", "observed",
+		"outcome", "reason", "severity", "source", "time", "took_ms",
 	}
 	if d := cmp.Diff(want, slices.Sorted(maps.Keys(line))); d != "" {
 		t.Errorf("fields (-want +got):\n%s", d)

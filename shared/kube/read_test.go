@@ -44,7 +44,7 @@ func TestService(t *testing.T) {
 			},
 			&neg.Service{Type: "ClusterIP", HasSelector: true, Annotations: annotations, Ports: []neg.ServicePort{{Name: "http", Port: 80, Protocol: "TCP"}, {Name: "dns", Port: 53, Protocol: "UDP"}}},
 		},
-		"headless":      {func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }, &neg.Service{Type: "ClusterIP", HasSelector: true, Headless: true, Ports: tcp80}},
+		"headless":      {func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }, &neg.Service{Type: "ClusterIP", HasSelector: true, Ports: tcp80}},
 		"no selector":   {func(s *corev1.Service) { s.Spec.Selector = nil }, &neg.Service{Type: "ClusterIP", Ports: tcp80}},
 		"external name": {func(s *corev1.Service) { s.Spec = corev1.ServiceSpec{Type: "ExternalName", ExternalName: "x.test"} }, &neg.Service{Type: "ExternalName"}},
 		"being deleted": {
@@ -90,7 +90,7 @@ func TestSlices(t *testing.T) {
 		Addresses: []string{"10.1.0.2"}, NodeName: ptr("node-0"), TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: "web-1"},
 		Conditions: discoveryv1.EndpointConditions{Ready: ptr(true), Terminating: ptr(false)},
 	}
-	wantFull := neg.SliceEndpoint{Addresses: []string{"10.1.0.2"}, Node: "node-0", Pod: "web-1"}
+	wantFull := neg.SliceEndpoint{Addresses: []string{"10.1.0.2"}, Node: "node-0"}
 	for name, c := range map[string]struct {
 		in   []*discoveryv1.EndpointSlice
 		want []neg.Slice

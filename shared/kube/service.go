@@ -31,8 +31,7 @@ func (c *Cluster) Service(ctx context.Context, k neg.Key) (*neg.Service, error) 
 func service(k neg.Key, s *corev1.Service) *neg.Service {
 	out := &neg.Service{
 		Key: k, UID: string(s.UID), ResourceVersion: s.ResourceVersion, Annotations: s.Annotations,
-		Type: string(s.Spec.Type), HasSelector: len(s.Spec.Selector) > 0,
-		Headless: s.Spec.ClusterIP == corev1.ClusterIPNone, Deleting: s.DeletionTimestamp != nil,
+		Type: string(s.Spec.Type), HasSelector: len(s.Spec.Selector) > 0, Deleting: s.DeletionTimestamp != nil,
 	}
 	for _, p := range s.Spec.Ports {
 		out.Ports = append(out.Ports, neg.ServicePort{Name: p.Name, Port: p.Port, Protocol: string(p.Protocol)})
@@ -76,9 +75,6 @@ func slice(s *discoveryv1.EndpointSlice) neg.Slice {
 		se := neg.SliceEndpoint{Addresses: e.Addresses, Terminating: e.Conditions.Terminating != nil && *e.Conditions.Terminating}
 		if e.NodeName != nil {
 			se.Node = *e.NodeName
-		}
-		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
-			se.Pod = e.TargetRef.Name
 		}
 		out.Endpoints = append(out.Endpoints, se)
 	}

@@ -8,7 +8,6 @@ type Service struct {
 	Annotations     map[string]string
 	Type            string // ClusterIP, NodePort, LoadBalancer, ExternalName
 	HasSelector     bool
-	Headless        bool
 	Deleting        bool // metadata.deletionTimestamp is set
 	Ports           []ServicePort
 }
@@ -52,7 +51,6 @@ type SlicePort struct {
 type SliceEndpoint struct {
 	Addresses   []string
 	Node        string
-	Pod         string // targetRef, when it is a Pod
 	Terminating bool
 }
 

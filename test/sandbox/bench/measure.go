@@ -25,7 +25,7 @@ type line struct {
 	Key      string        `json:"key"`
 	Message  string        `json:"message"`
 	Observed time.Time     `json:"observed"`
-	Took     time.Duration `json:"took"`
+	TookMS   int64         `json:"took_ms"`
 	Time     time.Time     `json:"time"`
 }
 
@@ -252,7 +252,7 @@ func (r *run) firstLook(service string, after time.Time) (time.Duration, error) 
 	}
 	for _, l := range lines {
 		if l.Key == r.key(service) && l.Observed.After(after) {
-			return l.Took, nil
+			return time.Duration(l.TookMS) * time.Millisecond, nil
 		}
 	}
 	return 0, fmt.Errorf("%s was not looked at", service)
