@@ -22,11 +22,11 @@ const patience = 3 * time.Minute
 
 // A line is what is read of a line of the reconcile function's log.
 type line struct {
-	Key      string        `json:"key"`
-	Message  string        `json:"message"`
-	Observed time.Time     `json:"observed"`
-	TookMS   int64         `json:"took_ms"`
-	Time     time.Time     `json:"time"`
+	Key      string    `json:"key"`
+	Message  string    `json:"message"`
+	Observed time.Time `json:"observed"`
+	TookMS   int64     `json:"took_ms"`
+	Time     time.Time `json:"time"`
 }
 
 // lines reads the function's log: one line for each delivery that was answered.
