@@ -46,7 +46,11 @@ func fillScopes(items map[string]doc, rows []row, collection string) {
 
 func aggregatedBody(coll collection, c *call, items map[string]doc, lost []string, next string) doc {
 	id := strings.TrimPrefix(c.path, "/")
-	answer := doc{"kind": coll.kind + "AggregatedList", "id": id, "selfLink": linkRoot + id, "items": items}
+	kind := coll.kind + "AggregatedList"
+	if coll.aggregated != "" {
+		kind = coll.aggregated
+	}
+	answer := doc{"kind": kind, "id": id, "selfLink": linkRoot + id, "items": items}
 	if next != "" {
 		answer["nextPageToken"] = next
 	}

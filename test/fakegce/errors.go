@@ -12,14 +12,16 @@ type apiError struct {
 	reason  string
 	domain  string
 	message string
+
+	locationType, location string // of what is wrong, where it is not the body
 }
 
 func (e *apiError) body() doc {
-	return doc{"error": doc{
-		"code":    e.status,
-		"message": e.message,
-		"errors":  []doc{{"message": e.message, "domain": e.domain, "reason": e.reason}},
-	}}
+	item := doc{"message": e.message, "domain": e.domain, "reason": e.reason}
+	if e.location != "" {
+		item["locationType"], item["location"] = e.locationType, e.location
+	}
+	return doc{"error": doc{"code": e.status, "message": e.message, "errors": []doc{item}}}
 }
 
 func refuse(status int, reason, format string, args ...any) *apiError {

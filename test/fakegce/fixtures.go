@@ -169,7 +169,7 @@ func (s *Server) getProject(c *call) (any, *apiError) {
 		"defaultNetworkTier":    "PREMIUM",
 		"xpnProjectStatus":      "UNSPECIFIED_XPN_PROJECT_STATUS",
 		"quotas": []doc{
-			{"metric": "NETWORKS", "limit": 15.0, "usage": float64(len(s.store.docs(shelf{c.project, scope{kind: global}, networks.name})))},
+			{"metric": "NETWORKS", "limit": 15.0, "usage": float64(len(s.store.visible(shelf{c.project, scope{kind: global}, networks.name})))},
 			{"metric": "BACKEND_SERVICES", "limit": 50.0, "usage": 0.0},
 			{"metric": "HEALTH_CHECKS", "limit": 50.0, "usage": 0.0},
 		},

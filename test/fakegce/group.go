@@ -232,6 +232,9 @@ func (s *Server) deleteGroup(c *call) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.inUse(res.ref); err != nil {
+		return nil, err
+	}
 	res.deleting = true
 	return s.begin(c, mutation{
 		kind:     "delete",

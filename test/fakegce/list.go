@@ -11,10 +11,12 @@ import (
 
 // collection describes a kind of resource to the methods all kinds share.
 type collection struct {
-	name   string // in paths
-	kind   string // of one resource; lists add "List" or "AggregatedList"
-	scopes []scopeKind
-	docs   func(*Server, shelf) []doc // of one scope, under the lock
+	name       string // in paths
+	kind       string // of one resource; lists add "List" or "AggregatedList"
+	aggregated string // the kind of the aggregated list where that is another
+	scopes     []scopeKind
+	docs       func(*Server, shelf) []doc   // of one scope, under the lock
+	view       func(*Server, *resource) doc // with what depends on other resources
 }
 
 const maxPage = 500
@@ -132,7 +134,7 @@ func getOne(coll collection) serveFunc {
 // lookup finds by map where it can: groups are many and asked for often.
 func (s *Server) lookup(coll collection, c *call) []doc {
 	if res := s.store.find(c.ref(coll.name)); res != nil {
-		return []doc{res.doc}
+		return []doc{s.show(coll, res)}
 	}
 	if coll.docs == nil {
 		return nil
@@ -147,7 +149,20 @@ func (s *Server) docs(coll collection, sh shelf) []doc {
 	if coll.docs != nil {
 		return coll.docs(s, sh)
 	}
-	return s.store.docs(sh)
+	found := s.store.visible(sh)
+	docs := make([]doc, len(found))
+	for i, res := range found {
+		docs[i] = s.show(coll, res)
+	}
+	return docs
+}
+
+// show is a resource's document as it is served.
+func (s *Server) show(coll collection, res *resource) doc {
+	if coll.view == nil {
+		return res.doc
+	}
+	return coll.view(s, res)
 }
 
 // listOne serves the list method of a collection: one scope.

@@ -12,7 +12,7 @@ type serveFunc func(*Server, *call) (any, *apiError)
 // Method is one API method as the discovery document has it.
 type Method struct {
 	ID    string   // resource.method, as in "networkEndpointGroups.insert"
-	HTTP  string   // GET, POST or DELETE
+	HTTP  string   // the verb
 	Path  string   // below /compute/v1/
 	Query []string // parameters that mean something here; others are ignored
 
@@ -48,6 +48,8 @@ var methods = slices.Concat(
 	operationMethods("zoneOperations", "zones/{zone}"),
 	operationMethods("regionOperations", "regions/{region}"),
 	operationMethods("globalOperations", "global"),
+	configMethods("healthChecks", "global", healthChecks, "patch", "update"),
+	configMethods("regionHealthChecks", "regions/{region}", healthChecks, "patch", "update"),
 	readMethods("instances", "zones/{zone}", "instance", instances),
 	readMethods("networks", "global", "network", networks),
 	readMethods("subnetworks", "regions/{region}", "subnetwork", subnetworks),
@@ -55,6 +57,7 @@ var methods = slices.Concat(
 	readMethods("regions", "", "region", regions),
 	[]Method{
 		aggregatedMethod("networkEndpointGroups", groups),
+		aggregatedMethod("healthChecks", healthChecks.collection),
 		aggregatedMethod("globalOperations", operations),
 		aggregatedMethod("instances", instances),
 		aggregatedMethod("subnetworks", subnetworks),

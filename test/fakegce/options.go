@@ -26,6 +26,11 @@ type Options struct {
 	RejectOverlap  bool
 	NEGQuota       int // groups per project and region; 0 is no limit
 
+	// MissingFingerprint is the answer to a patch or an update without one:
+	// "required" (default, 400), "conditionNotMet" (412) or "optional", which
+	// lets a patch pass.
+	MissingFingerprint string
+
 	RequestIDWindow time.Duration // 60 minutes if zero
 	RequestIDReuse  string        // "replay" (default) or "conflict"
 	Retention       time.Duration // of finished operations; 14 days if zero
@@ -45,6 +50,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.AttachExisting, Invalid)
 	setDefault(&o.DetachAbsent, NotFound)
 	setDefault(&o.InstanceEcho, "url")
+	setDefault(&o.MissingFingerprint, "required")
 	setDefault(&o.RequestIDReuse, "replay")
 	setDefault(&o.RequestIDWindow, time.Hour)
 	setDefault(&o.Retention, 14*24*time.Hour)

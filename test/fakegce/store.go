@@ -32,6 +32,8 @@ type resource struct {
 type store struct {
 	projects map[string]uint64 // to their number
 	shelves  map[shelf]map[string]*resource
+	uses     map[ref][]ref        // by links, from the resource that holds them
+	users    map[ref]map[ref]bool // the same, the other way
 	lastID   uint64
 }
 
@@ -39,6 +41,8 @@ func newStore() *store {
 	return &store{
 		projects: map[string]uint64{},
 		shelves:  map[shelf]map[string]*resource{},
+		uses:     map[ref][]ref{},
+		users:    map[ref]map[ref]bool{},
 		lastID:   1_000_000_000_000_000_000 + rand.Uint64N(8_000_000_000_000_000_000),
 	}
 }
@@ -64,14 +68,20 @@ func (s *store) put(res *resource) {
 	s.shelves[res.ref.shelf][res.ref.name] = res
 }
 
-func (s *store) remove(r ref) { delete(s.shelves[r.shelf], r.name) }
+func (s *store) remove(r ref) {
+	delete(s.shelves[r.shelf], r.name)
+	s.use(r, nil)
+	if len(s.users[r]) == 0 {
+		delete(s.users, r)
+	}
+}
 
-// docs lists what clients can see on one shelf, in no order.
-func (s *store) docs(sh shelf) []doc {
-	all := make([]doc, 0, len(s.shelves[sh]))
+// visible lists what clients can see on one shelf, in no order.
+func (s *store) visible(sh shelf) []*resource {
+	all := make([]*resource, 0, len(s.shelves[sh]))
 	for _, res := range s.shelves[sh] {
 		if !res.creating {
-			all = append(all, res.doc)
+			all = append(all, res)
 		}
 	}
 	return all

@@ -48,6 +48,7 @@ func parse(args []string) (settings, error) {
 	choice(fs, &c.InstanceEcho, "instance-echo", "how listings name instances", "url", "name")
 	fs.BoolVar(&c.RejectOverlap, "reject-overlap", false, "400 resourceNotReady for a second mutation of a group in flight")
 	fs.IntVar(&c.NEGQuota, "neg-quota", 0, "groups per project and region; 0 is no limit")
+	choice(fs, &c.MissingFingerprint, "missing-fingerprint", "a patch or an update without one", "required", "conditionNotMet", "optional")
 	choice(fs, &c.RequestIDReuse, "request-id-reuse", "a request id seen with another request", "replay", "conflict")
 	fs.DurationVar(&c.RequestIDWindow, "request-id-window", time.Hour, "how long request ids are remembered")
 	fs.DurationVar(&c.Retention, "retention", 14*24*time.Hour, "how long finished operations are kept")
