@@ -53,6 +53,7 @@ func (w *World) startPubSub(ctx context.Context) error {
 		return err
 	}
 	w.PubSub = server
+	w.running.Store(server)
 	w.say("pubsub: %s", server.Addr())
 	return nil
 }

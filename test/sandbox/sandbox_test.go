@@ -12,9 +12,12 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakekube/conformance"
 	"github.com/negfleet/negfleet/test/sandbox"
 	"github.com/negfleet/negfleet/test/sandbox/story"
@@ -92,8 +95,61 @@ func TestTwoClusters(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("groups of both", func(t *testing.T) { checkGroups(t, w) })
 	t.Run("env", func(t *testing.T) { checkEnv(t, w) })
 	t.Run("audit", func(t *testing.T) { checkAudit(t, w) })
+}
+
+// checkGroups: the same Service in both clusters gets its own groups in each. The first
+// cluster's events come by its audit webhook, the second's as entries of a log sink.
+func checkGroups(t *testing.T, w *sandbox.World) {
+	for _, c := range w.Clusters {
+		config, err := c.Config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := kubernetes.NewForConfig(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		svc := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`}},
+			Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}}},
+		}
+		if _, err := client.CoreV1().Services("default").Create(t.Context(), svc, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{"app": "web"}},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "example.com/web:1", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}},
+		}
+		if _, err := client.CoreV1().Pods("default").Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]bool{}
+	for _, c := range w.Clusters {
+		want[neg.GroupName(c.UID, neg.Key{Cluster: c.Name, Namespace: "default", Service: "web"}, 80)] = true
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var since uint64
+	for attached := map[string]bool{}; len(attached) < len(want); {
+		list, err := w.GCE.Timeline(ctx, since, 5*time.Second)
+		if err != nil {
+			t.Fatalf("attached in %v of %v: %v", attached, want, err)
+		}
+		for _, tr := range list {
+			since = tr.Seq
+			if tr.Event == "attached" && want[tr.Group] {
+				attached[tr.Group] = true
+			}
+		}
+	}
+	line, err := w.LogLine("events", "published keys")
+	if err != nil || line == "" {
+		t.Errorf("the events function published nothing: %v", err)
+	}
 }
 
 // checkEnv sources the file as a person does and reaches the cluster by it.
