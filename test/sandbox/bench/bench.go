@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -49,8 +50,8 @@ func (r *run) add(name string, value, target float64, unit string) {
 
 func (r *run) say(format string, args ...any) { fmt.Fprintf(r.log, format+"\n", args...) }
 
-// Measure runs everything, prints a table to out and JSON lines to machine.
-func Measure(ctx context.Context, o sandbox.Options, out, machine io.Writer) error {
+// Measure runs the parts whose name holds only, prints a table to out and JSON to machine.
+func Measure(ctx context.Context, o sandbox.Options, only string, out, machine io.Writer) error {
 	o.Nodes, o.Clusters = Nodes, 1
 	var all []Result
 	// Each in a world of its own, so that memory and caches are its own too.
@@ -58,6 +59,9 @@ func Measure(ctx context.Context, o sandbox.Options, out, machine io.Writer) err
 		name    string
 		measure func(*run, context.Context) error
 	}{{"one change at a time", (*run).oneAtATime}, {"5,000 endpoints in one Service", (*run).oneLarge}, {"1,000 new Services at once", (*run).manyAtOnce}} {
+		if !strings.Contains(part.name, only) {
+			continue
+		}
 		fmt.Fprintf(out, "\nmeasuring: %s\n", part.name)
 		results, err := inWorld(ctx, o, out, func(r *run) error { return part.measure(r, ctx) })
 		if err != nil {

@@ -36,7 +36,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	commands := map[string]func(context.Context, sandbox.Options, io.Writer) error{"up": up, "demo": demo, "bench": measure}
+	var only string
+	commands := map[string]func(context.Context, sandbox.Options, io.Writer) error{
+		"up": up, "demo": demo,
+		"bench": func(ctx context.Context, o sandbox.Options, out io.Writer) error { return measure(ctx, o, only, out) },
+	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		return fmt.Errorf("usage: sandbox up|demo|bench [flags]; -h lists them")
 	}
@@ -59,6 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return nil
 	})
 	flags.DurationVar(&o.Grace, "grace", time.Second, "deletion grace")
+	flags.StringVar(&only, "only", "", "bench: measure the parts whose name holds this")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -66,7 +71,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 // measure prints a table, and JSON into a file beside the logs.
-func measure(ctx context.Context, o sandbox.Options, out io.Writer) error {
+func measure(ctx context.Context, o sandbox.Options, only string, out io.Writer) error {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return err
 	}
@@ -75,7 +80,7 @@ func measure(ctx context.Context, o sandbox.Options, out io.Writer) error {
 		return err
 	}
 	defer machine.Close()
-	return bench.Measure(ctx, o, out, machine)
+	return bench.Measure(ctx, o, only, out, machine)
 }
 
 func demo(ctx context.Context, o sandbox.Options, out io.Writer) (err error) {
