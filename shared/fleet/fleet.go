@@ -1,6 +1,7 @@
 // Package fleet opens the clusters of the fleet file: it builds a client for each when it
-// is first asked for, proves once that the cluster is the one the file means, and keeps it
-// while the file's entry stays the same. A failure is not kept.
+// is first asked for, proves that the cluster is the one the file means, once a minute
+// while it is used, and keeps it while the file's entry stays the same. A failure is not
+// kept.
 //
 // It answers who a cluster is and must not read or write anything else of it.
 package fleet
@@ -36,6 +37,7 @@ type Fleet struct {
 type opened struct {
 	entry  config.Cluster
 	stamp  time.Time // of the kubeconfig, which may be rotated
+	proved time.Time // when the cluster last showed its UID
 	client *kube.Cluster
 }
 
@@ -89,11 +91,16 @@ func (f *Fleet) client(ctx context.Context, entry config.Cluster) (*kube.Cluster
 	f.mu.Lock()
 	o, ok := f.open[entry.Name]
 	f.mu.Unlock()
-	if ok && same(o.entry, entry) && o.stamp.Equal(stamp) {
+	known := ok && same(o.entry, entry) && o.stamp.Equal(stamp)
+	if known && f.now().Sub(o.proved) < provedFor {
 		return o.client, nil
 	}
 	result := f.flight.DoChan(entry.Name+" "+entry.UID, func() (any, error) {
-		return f.connect(context.WithoutCancel(ctx), entry, stamp)
+		o := opened{entry: entry, stamp: stamp, client: o.client}
+		if !known {
+			o.client = nil
+		}
+		return f.connect(context.WithoutCancel(ctx), o)
 	})
 	select {
 	case r := <-result:
@@ -106,6 +113,10 @@ func (f *Fleet) client(ctx context.Context, entry config.Cluster) (*kube.Cluster
 	}
 }
 
+// provedFor is how long a cluster's identity is believed. Before a group is deleted it is
+// asked for again all the same.
+const provedFor = time.Minute
+
 // same tells whether an entry still leads to the same API server with the same identity.
 func same(a, b config.Cluster) bool { return a.UID == b.UID && a.Kubeconfig == b.Kubeconfig }
 
@@ -117,24 +128,28 @@ func modified(path string) time.Time {
 	return info.ModTime()
 }
 
-func (f *Fleet) connect(ctx context.Context, entry config.Cluster, stamp time.Time) (*kube.Cluster, error) {
-	rest, err := clientcmd.BuildConfigFromFlags("", entry.Kubeconfig)
-	if err != nil {
-		return nil, neg.Block("KubeconfigInvalid", "cluster %s: kubeconfig %s: %w", entry.Name, entry.Kubeconfig, err)
+// connect makes o's client, unless it has one, and has the cluster prove who it is.
+func (f *Fleet) connect(ctx context.Context, o opened) (*kube.Cluster, error) {
+	entry := o.entry
+	if o.client == nil {
+		rest, err := clientcmd.BuildConfigFromFlags("", entry.Kubeconfig)
+		if err != nil {
+			return nil, neg.Block("KubeconfigInvalid", "cluster %s: kubeconfig %s: %w", entry.Name, entry.Kubeconfig, err)
+		}
+		if o.client, err = kube.New(entry.Name, rest, f.now); err != nil {
+			return nil, err
+		}
 	}
-	client, err := kube.New(entry.Name, rest, f.now)
-	if err != nil {
-		return nil, err
-	}
-	uid, err := client.UID(ctx)
+	uid, err := o.client.UID(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if uid != entry.UID {
 		return nil, neg.Block("ClusterReplaced", "cluster %s answers with kube-system UID %s, line %d of the fleet file says %s; if it was rebuilt on purpose, change that line", entry.Name, uid, entry.Line, entry.UID)
 	}
+	o.proved = f.now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.open[entry.Name] = opened{entry, stamp, client}
-	return client, nil
+	f.open[entry.Name] = o
+	return o.client, nil
 }

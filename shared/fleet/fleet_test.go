@@ -121,6 +121,19 @@ func TestOpensOnce(t *testing.T) {
 	}
 }
 
+// TestRebuiltWhileOpen: a cluster that answers as another one stops all work within a minute,
+// also for an instance that knows it already.
+func TestRebuiltWhileOpen(t *testing.T) {
+	w := newWorld(t)
+	w.check(w.open())
+	w.server.Cluster("c1").SetUID("99999999-4b9b-4c1e-8a53-0d6a2f1f8a11")
+	w.check(w.open())
+	w.advance(time.Minute)
+	w.wantBlocked(w.open(), "ClusterReplaced", "line 7 of the fleet file")
+	w.server.Cluster("c1").SetUID(uid)
+	w.check(w.open())
+}
+
 func TestUnknownCluster(t *testing.T) {
 	w := newWorld(t)
 	_, _, err := w.Cluster(t.Context(), "c2")
