@@ -1,6 +1,57 @@
 package fakegce
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
+
+// loadBalancerMethods are those of all families.
+func loadBalancerMethods() []Method {
+	const here = "regions/{region}"
+	return slices.Concat(
+		configMethods("healthChecks", "global", healthChecks, "patch", "update"),
+		configMethods("regionHealthChecks", here, healthChecks, "patch", "update"),
+		serviceMethods("backendServices", "global"),
+		serviceMethods("regionBackendServices", here),
+		configMethods("urlMaps", "global", urlMaps, "patch", "update"),
+		configMethods("regionUrlMaps", here, urlMaps, "patch", "update"),
+		configMethods("targetHttpProxies", "global", targetHTTPProxies, "patch"),
+		configMethods("regionTargetHttpProxies", here, targetHTTPProxies),
+		configMethods("targetHttpsProxies", "global", targetHTTPSProxies, "patch"),
+		configMethods("regionTargetHttpsProxies", here, targetHTTPSProxies, "patch"),
+		configMethods("sslCertificates", "global", sslCertificates),
+		configMethods("regionSslCertificates", here, sslCertificates),
+		configMethods("globalForwardingRules", "global", forwardingRules, "patch"),
+		configMethods("forwardingRules", here, forwardingRules, "patch"),
+		configMethods("globalAddresses", "global", addresses),
+		configMethods("addresses", here, addresses),
+		configMethods("firewalls", "global", firewalls, "patch", "update"),
+		setMethods(here),
+		aggregatedMethods(healthChecks, backendServices, urlMaps, targetHTTPProxies, targetHTTPSProxies, sslCertificates, forwardingRules, addresses),
+	)
+}
+
+// setMethods are those that set one field.
+func setMethods(here string) []Method {
+	return []Method{
+		setMethod("targetHttpProxies", "", targetHTTPProxies, "setUrlMap", "urlMap"),
+		setMethod("regionTargetHttpProxies", here, targetHTTPProxies, "setUrlMap", "urlMap"),
+		setMethod("targetHttpsProxies", "", targetHTTPSProxies, "setUrlMap", "urlMap"),
+		setMethod("regionTargetHttpsProxies", here, targetHTTPSProxies, "setUrlMap", "urlMap"),
+		setMethod("targetHttpsProxies", "", targetHTTPSProxies, "setSslCertificates", "sslCertificates"),
+		setMethod("regionTargetHttpsProxies", here, targetHTTPSProxies, "setSslCertificates", "sslCertificates"),
+		setMethod("globalForwardingRules", "global", forwardingRules, "setTarget", "target"),
+		setMethod("forwardingRules", here, forwardingRules, "setTarget", "target"),
+	}
+}
+
+func aggregatedMethods(families ...*family) []Method {
+	var list []Method
+	for _, f := range families {
+		list = append(list, aggregatedMethod(f.name, f.collection))
+	}
+	return list
+}
 
 // configMethods are a family's methods in one scope; id is the API's name for
 // the family there, and changes are those of "patch" and "update" it has.
@@ -30,4 +81,13 @@ func setMethod(id, in string, f *family, name, field string) Method {
 	}
 	return Method{ID: id + "." + name, HTTP: http.MethodPost, Path: path + f.name + "/{" + f.one + "}/" + name,
 		resource: f.one, Query: mutationParams, serve: setOne(f, name, field)}
+}
+
+func serviceMethods(id, in string) []Method {
+	all := "projects/{project}/" + in + "/backendServices"
+	return append(configMethods(id, in, backendServices, "patch", "update"),
+		Method{ID: id + ".getHealth", HTTP: http.MethodPost, Path: all + "/{backendService}/getHealth",
+			resource: "backendService", serve: (*Server).getHealth},
+		Method{ID: id + ".listUsable", HTTP: http.MethodGet, Path: all + "/listUsable", Query: listParams, serve: listUsable},
+	)
 }

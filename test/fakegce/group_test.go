@@ -51,6 +51,11 @@ func (c client) do(method, path, body string) (int, map[string]any) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	return c.send(req)
+}
+
+func (c client) send(req *http.Request) (int, map[string]any) {
+	c.t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		c.t.Fatal(err)
@@ -63,7 +68,7 @@ func (c client) do(method, path, body string) (int, map[string]any) {
 	answer := map[string]any{}
 	if bytes.HasPrefix(raw, []byte("{")) {
 		if err := json.Unmarshal(raw, &answer); err != nil {
-			c.t.Fatalf("%s %s: %v\n%s", method, path, err, raw)
+			c.t.Fatalf("%s %s: %v\n%s", req.Method, req.URL, err, raw)
 		}
 	}
 	return res.StatusCode, answer

@@ -48,8 +48,7 @@ var methods = slices.Concat(
 	operationMethods("zoneOperations", "zones/{zone}"),
 	operationMethods("regionOperations", "regions/{region}"),
 	operationMethods("globalOperations", "global"),
-	configMethods("healthChecks", "global", healthChecks, "patch", "update"),
-	configMethods("regionHealthChecks", "regions/{region}", healthChecks, "patch", "update"),
+	loadBalancerMethods(),
 	readMethods("instances", "zones/{zone}", "instance", instances),
 	readMethods("networks", "global", "network", networks),
 	readMethods("subnetworks", "regions/{region}", "subnetwork", subnetworks),
@@ -57,7 +56,6 @@ var methods = slices.Concat(
 	readMethods("regions", "", "region", regions),
 	[]Method{
 		aggregatedMethod("networkEndpointGroups", groups),
-		aggregatedMethod("healthChecks", healthChecks.collection),
 		aggregatedMethod("globalOperations", operations),
 		aggregatedMethod("instances", instances),
 		aggregatedMethod("subnetworks", subnetworks),

@@ -35,6 +35,8 @@ type store struct {
 	uses     map[ref][]ref        // by links, from the resource that holds them
 	users    map[ref]map[ref]bool // the same, the other way
 	lastID   uint64
+
+	lastAddress int // of those given out to forwarding rules and reservations
 }
 
 func newStore() *store {
