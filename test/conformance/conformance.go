@@ -68,6 +68,13 @@ func Run(t *testing.T, target Target) {
 		{"RequestIDInvalid", requestIDInvalid},
 		{"Operations", operations},
 		{"ZonesAndRegions", zonesAndRegions},
+		{"HealthCheckLife", healthCheckLife},
+		{"Fingerprints", fingerprints},
+		{"BackendsWhole", backendsWhole},
+		{"GroupInUse", groupInUse},
+		{"LoadBalancerChain", loadBalancerChain},
+		{"RegionalServices", regionalServices},
+		{"FirewallRule", firewallRule},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.run(newWorld(t, target)) })

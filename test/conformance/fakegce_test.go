@@ -37,8 +37,8 @@ func emulator(t testing.TB, opts fakegce.Options) (*fakegce.Server, Target) {
 func TestFakeGCE(t *testing.T) {
 	for name, opts := range map[string]fakegce.Options{
 		"strict":   {},
-		"lenient":  {AttachExisting: fakegce.Idempotent, DetachAbsent: fakegce.Idempotent, InstanceEcho: "name"},
-		"swapped":  {AttachExisting: fakegce.NotFound, DetachAbsent: fakegce.Invalid, RejectOverlap: true},
+		"lenient":  {AttachExisting: fakegce.Idempotent, DetachAbsent: fakegce.Idempotent, InstanceEcho: "name", MissingFingerprint: "optional"},
+		"swapped":  {AttachExisting: fakegce.NotFound, DetachAbsent: fakegce.Invalid, RejectOverlap: true, MissingFingerprint: "conditionNotMet"},
 		"slow":     {OpLatency: 5 * time.Millisecond, OpJitter: 5 * time.Millisecond},
 		"accepted": {OpLatency: 5 * time.Millisecond, CommitAt: "accept"},
 	} {

@@ -12,6 +12,12 @@
 // and to commit. Documents are encoded, and everything that waits waits,
 // outside it.
 //
+// What a load balancer is made of are families (family.go): collections that
+// differ in defaults, in which fields are links, and in one function that
+// validates. The store keeps who links to whom in both directions, from the
+// moment a mutation is accepted: what an insert or a patch under way will refer
+// to is in use already, and what it no longer will is in use still.
+//
 // A mutation validates at once and answers with an operation. Its effect is
 // committed when the operation finishes: at zero latency that is before the
 // answer is written, though the answer still says RUNNING. Until then a new
@@ -38,6 +44,9 @@
 //   - RejectOverlap: off. Two mutations of one group may be in flight together,
 //     as controllers that send batches in parallel rely on; on, the second is
 //     refused with 400 resourceNotReady.
+//   - MissingFingerprint: a patch or an update of a backend service or a URL
+//     map without one is refused (400 required); also "conditionNotMet" (412)
+//     and "optional", with which a patch passes.
 //   - NEGQuota: off. On, the insert past it in one region fails inside its
 //     operation with QUOTA_EXCEEDED.
 //

@@ -22,20 +22,27 @@ func (s *Server) checkFingerprint(f *family, c *call, res *resource, in doc) *ap
 	}
 	current, _ := res.doc["fingerprint"].(string)
 	header := strings.Trim(c.req.Header.Get("If-Match"), `"`)
-	if header != "" && header != "*" && header != current {
+	if header != "" && header != "*" && !sameFingerprint(header, current) {
 		err := errStale()
 		err.locationType, err.location = "header", "If-Match"
 		return err
 	}
 	given, _ := in["fingerprint"].(string)
 	switch {
-	case given != "" && given != current:
+	case given != "" && !sameFingerprint(given, current):
 		return errStale()
 	case given == "" && header == "" && f.guarded && needsFingerprint(c):
 		return s.missingFingerprint(c)
 	}
 	return nil
 }
+
+// standard turns the alphabet of URLs into the usual one, without padding.
+var standard = strings.NewReplacer("-", "+", "_", "/", "=", "")
+
+// sameFingerprint compares bytes: gcloud sends them back in the alphabet of
+// URLs.
+func sameFingerprint(a, b string) bool { return standard.Replace(a) == standard.Replace(b) }
 
 // needsFingerprint tells patch and update from the methods that set one field.
 func needsFingerprint(c *call) bool {

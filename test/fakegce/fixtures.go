@@ -169,11 +169,18 @@ func (s *Server) getProject(c *call) (any, *apiError) {
 		"defaultNetworkTier":    "PREMIUM",
 		"xpnProjectStatus":      "UNSPECIFIED_XPN_PROJECT_STATUS",
 		"quotas": []doc{
-			{"metric": "NETWORKS", "limit": 15.0, "usage": float64(len(s.store.visible(shelf{c.project, scope{kind: global}, networks.name})))},
-			{"metric": "BACKEND_SERVICES", "limit": 50.0, "usage": 0.0},
-			{"metric": "HEALTH_CHECKS", "limit": 50.0, "usage": 0.0},
+			s.projectQuota(c, "NETWORKS", 15, "networks"),
+			s.projectQuota(c, "BACKEND_SERVICES", 50, "backendServices"),
+			s.projectQuota(c, "HEALTH_CHECKS", 50, "healthChecks"),
+			s.projectQuota(c, "URL_MAPS", 10, "urlMaps"),
+			s.projectQuota(c, "FORWARDING_RULES", 15, "forwardingRules"),
 		},
 	}, nil
+}
+
+func (s *Server) projectQuota(c *call, metric string, limit float64, collection string) doc {
+	here := shelf{c.project, scope{kind: global}, collection}
+	return doc{"metric": metric, "limit": limit, "usage": float64(len(s.store.visible(here)))}
 }
 
 // deleteInstance takes its endpoints along: a group must not point at nothing.

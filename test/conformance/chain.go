@@ -1,0 +1,100 @@
+package conformance
+
+import (
+	"strings"
+
+	"google.golang.org/api/compute/v1"
+)
+
+// loadBalancerChain: each link holds the next, and the backend service tells
+// who refers to it.
+func loadBalancerChain(w *world) {
+	g := w.group("a")
+	w.insert(g)
+	bs := w.service(w.healthCheck("h"), g.Name)
+	name := w.token + "-chain"
+	w.globally(w.svc.UrlMaps.Insert(w.Project, &compute.UrlMap{Name: name, DefaultService: bs.SelfLink}).Context(w.ctx).Do())
+	w.discard(func() (*compute.Operation, error) { return w.svc.UrlMaps.Delete(w.Project, name).Context(w.ctx).Do() })
+	w.globally(w.svc.TargetHttpProxies.Insert(w.Project, &compute.TargetHttpProxy{Name: name, UrlMap: "global/urlMaps/" + name}).Context(w.ctx).Do())
+	w.discard(func() (*compute.Operation, error) {
+		return w.svc.TargetHttpProxies.Delete(w.Project, name).Context(w.ctx).Do()
+	})
+	w.globally(w.svc.GlobalAddresses.Insert(w.Project, &compute.Address{Name: name}).Context(w.ctx).Do())
+	w.discard(func() (*compute.Operation, error) {
+		return w.svc.GlobalAddresses.Delete(w.Project, name).Context(w.ctx).Do()
+	})
+	address, err := w.svc.GlobalAddresses.Get(w.Project, name).Context(w.ctx).Do()
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.globally(w.svc.GlobalForwardingRules.Insert(w.Project, &compute.ForwardingRule{
+		Name: name, Target: "global/targetHttpProxies/" + name, PortRange: "80", IPAddress: address.Address,
+		LoadBalancingScheme: "EXTERNAL_MANAGED",
+	}).Context(w.ctx).Do())
+	w.discard(func() (*compute.Operation, error) {
+		return w.svc.GlobalForwardingRules.Delete(w.Project, name).Context(w.ctx).Do()
+	})
+	w.chainHolds(bs, name)
+}
+
+func (w *world) chainHolds(bs *compute.BackendService, name string) {
+	w.Helper()
+	rule, err := w.svc.GlobalForwardingRules.Get(w.Project, name).Context(w.ctx).Do()
+	if err != nil || rule.PortRange != "80-80" || !strings.HasSuffix(rule.Target, "/global/targetHttpProxies/"+name) {
+		w.Errorf("forwarding rule %+v, %v", rule, err)
+	}
+	now := w.readService(bs.Name)
+	if len(now.UsedBy) != 1 || !strings.HasSuffix(now.UsedBy[0].Reference, "/global/urlMaps/"+name) || now.Fingerprint != bs.Fingerprint {
+		w.Errorf("used by %v, fingerprint %s of %s", now.UsedBy, now.Fingerprint, bs.Fingerprint)
+	}
+	_, err = w.svc.BackendServices.Delete(w.Project, bs.Name).Context(w.ctx).Do()
+	w.refused(err, 400, "resourceInUseByAnotherResource", "is already being used by '")
+	_, err = w.svc.UrlMaps.Delete(w.Project, name).Context(w.ctx).Do()
+	w.refused(err, 400, "resourceInUseByAnotherResource", "is already being used by '")
+	_, err = w.svc.TargetHttpProxies.Delete(w.Project, name).Context(w.ctx).Do()
+	w.refused(err, 400, "resourceInUseByAnotherResource", "is already being used by '")
+}
+
+// regionalServices: services of a region live beside the global ones, and their
+// operations are the region's.
+func regionalServices(w *world) {
+	here := w.Zone[:strings.LastIndex(w.Zone, "-")]
+	name := w.token + "-r"
+	wait := func(op *compute.Operation, err error) {
+		w.Helper()
+		for err == nil && op.Status != "DONE" {
+			op, err = w.svc.RegionOperations.Wait(w.Project, here, op.Name).Context(w.ctx).Do()
+		}
+		if err != nil || op.Error != nil {
+			w.Fatalf("%v, %+v", err, op)
+		}
+	}
+	wait(w.svc.RegionHealthChecks.Insert(w.Project, here, &compute.HealthCheck{Name: name, Type: "TCP", TcpHealthCheck: &compute.TCPHealthCheck{Port: 80}}).Context(w.ctx).Do())
+	w.Cleanup(func() { wait(w.svc.RegionHealthChecks.Delete(w.Project, here, name).Context(w.ctx).Do()) })
+	wait(w.svc.RegionBackendServices.Insert(w.Project, here, &compute.BackendService{
+		Name: name, LoadBalancingScheme: "INTERNAL_MANAGED", Protocol: "HTTP",
+		HealthChecks: []string{"regions/" + here + "/healthChecks/" + name},
+	}).Context(w.ctx).Do())
+	w.Cleanup(func() { wait(w.svc.RegionBackendServices.Delete(w.Project, here, name).Context(w.ctx).Do()) })
+	all, err := w.svc.BackendServices.AggregatedList(w.Project).Filter(`name = "` + name + `"`).Context(w.ctx).Do()
+	if err != nil {
+		w.Fatal(err)
+	}
+	found := all.Items["regions/"+here].BackendServices
+	if len(found) != 1 || !strings.HasSuffix(found[0].Region, "/regions/"+here) || all.Items["global"].Warning == nil {
+		w.Errorf("found %v", found)
+	}
+}
+
+func firewallRule(w *world) {
+	name := w.token + "-w"
+	w.globally(w.svc.Firewalls.Insert(w.Project, &compute.Firewall{
+		Name: name, Network: w.Network, SourceRanges: []string{"35.191.0.0/16", "130.211.0.0/22"},
+		Allowed: []*compute.FirewallAllowed{{IPProtocol: "tcp", Ports: []string{"8080"}}},
+	}).Context(w.ctx).Do())
+	w.discard(func() (*compute.Operation, error) { return w.svc.Firewalls.Delete(w.Project, name).Context(w.ctx).Do() })
+	got, err := w.svc.Firewalls.Get(w.Project, name).Context(w.ctx).Do()
+	if err != nil || got.Priority != 1000 || got.Direction != "INGRESS" || len(got.SourceRanges) != 2 || !strings.Contains(got.Network, "/global/networks/") {
+		w.Errorf("firewall %+v, %v", got, err)
+	}
+}
