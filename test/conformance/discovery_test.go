@@ -403,12 +403,22 @@ func ask(t *testing.T, verb, url, body string) map[string]any {
 func TestEveryFieldAccepted(t *testing.T) {
 	d := readDiscovery(t)
 	server, target := emulator(t, fakegce.Options{})
-	base := fakegce.ComputeEndpoint(fakegce.Start(t, server)) + "projects/" + target.Project + "/zones/" + target.Zone + "/networkEndpointGroups"
+	base := fakegce.ComputeEndpoint(fakegce.Start(t, server)) + "projects/" + target.Project + "/"
+	groups := "zones/" + target.Zone + "/networkEndpointGroups"
 	for path, name := range map[string]string{
-		"":                          "NetworkEndpointGroup",
-		"/a/attachNetworkEndpoints": "NetworkEndpointGroupsAttachEndpointsRequest",
-		"/a/detachNetworkEndpoints": "NetworkEndpointGroupsDetachEndpointsRequest",
-		"/a/listNetworkEndpoints":   "NetworkEndpointGroupsListEndpointsRequest",
+		groups:                               "NetworkEndpointGroup",
+		groups + "/a/attachNetworkEndpoints": "NetworkEndpointGroupsAttachEndpointsRequest",
+		groups + "/a/detachNetworkEndpoints": "NetworkEndpointGroupsDetachEndpointsRequest",
+		groups + "/a/listNetworkEndpoints":   "NetworkEndpointGroupsListEndpointsRequest",
+		"global/healthChecks":                "HealthCheck",
+		"global/backendServices":             "BackendService",
+		"global/urlMaps":                     "UrlMap",
+		"global/targetHttpProxies":           "TargetHttpProxy",
+		"global/targetHttpsProxies":          "TargetHttpsProxy",
+		"global/sslCertificates":             "SslCertificate",
+		"global/forwardingRules":             "ForwardingRule",
+		"global/addresses":                   "Address",
+		"global/firewalls":                   "Firewall",
 	} {
 		body := d.example(schema{Ref: name})
 		res, err := http.Post(base+path, "application/json", strings.NewReader(body))

@@ -1,9 +1,11 @@
 package fakegce_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,11 +27,19 @@ const rate = `"RATE","maxRatePerEndpoint":100`
 // backend service s, which has g.
 func balanced(t testing.TB, opts fakegce.Options) client {
 	_, c := start(t, opts)
-	c.insert("g")
-	c.insert("h")
-	c.ok("POST", everywhere+"healthChecks", `{"name":"hc","type":"HTTP"}`)
-	c.ok("POST", everywhere+"backendServices", `{"name":"s","healthChecks":["global/healthChecks/hc"],"backends":[`+backend("g", rate)+`]}`)
+	c.done(c.insert("g"), zone)
+	c.done(c.insert("h"), zone)
+	c.done(c.ok("POST", everywhere+"healthChecks", `{"name":"hc","type":"HTTP"}`), everywhere)
+	c.done(c.ok("POST", everywhere+"backendServices", `{"name":"s","healthChecks":["global/healthChecks/hc"],"backends":[`+backend("g", rate)+`]}`), everywhere)
 	return c
+}
+
+// done waits for an operation of a scope.
+func (c client) done(op map[string]any, scope string) {
+	c.t.Helper()
+	for op["status"] != "DONE" {
+		op = c.ok("POST", scope+"operations/"+op["name"].(string)+"/wait", "")
+	}
 }
 
 func (c client) fingerprint(path string) string {
@@ -152,6 +162,40 @@ func TestFingerprintAlphabets(t *testing.T) {
 	}
 	if !strings.ContainsAny(seen, "+/") {
 		t.Errorf("no fingerprint tells the alphabets apart: %s", seen)
+	}
+}
+
+// TestManyWriters: whoever reads, adds and retries loses nobody's backend.
+func TestManyWriters(t *testing.T) {
+	c := balanced(t, fakegce.Options{OpLatency: time.Millisecond})
+	const writers = 8
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			name := fmt.Sprintf("w%d", i)
+			c.done(c.insert(name), zone)
+			for {
+				now := c.ok("GET", service, "")
+				list, err := json.Marshal(append(now["backends"].([]any), parsed(t, backend(name, rate))))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				status, answer := c.do("PATCH", service, fmt.Sprintf(`{"fingerprint":"%s","backends":%s}`, now["fingerprint"], list))
+				if status == http.StatusOK {
+					c.done(answer, everywhere)
+					return
+				}
+				if got := message(status, answer); !strings.HasPrefix(got, "412 ") && !strings.HasPrefix(got, "400 resourceNotReady") {
+					t.Error(got)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(c.ok("GET", service, "")["backends"].([]any)); n != writers+1 {
+		t.Errorf("%d backends", n)
 	}
 }
 
