@@ -60,3 +60,29 @@ func TestGcloudLoadBalancer(t *testing.T) {
 		t.Errorf("asked for health: %+v", health)
 	}
 }
+
+// TestGcloudOperations: operations of every scope are found, by where they are.
+func TestGcloudOperations(t *testing.T) {
+	server, target := emulator(t, fakegce.Options{})
+	g := newGcloud(t, fakegce.Start(t, server), target.Project)
+	here := " --region=" + target.Zone[:strings.LastIndex(target.Zone, "-")]
+	g.must("health-checks create tcp h --port=80" + here)
+	g.must("backend-services create s --load-balancing-scheme=INTERNAL_MANAGED --protocol=HTTP --health-checks=h --health-checks-region=" + strings.TrimPrefix(here, " --region=") + here)
+	g.must("health-checks create grpc h --port=80 --global")
+	var list []struct{ Name, Region, OperationType string }
+	decode(t, g.must("operations list --format=json"), &list)
+	if len(list) != 3 {
+		t.Fatalf("listed %+v", list)
+	}
+	for _, op := range list {
+		where := here
+		if op.Region == "" {
+			where = " --global"
+		}
+		var found struct{ Status, OperationType string }
+		decode(t, g.must("operations describe "+op.Name+where+" --format=json"), &found)
+		if found.Status != "DONE" || found.OperationType != "insert" {
+			t.Errorf("described as %+v", found)
+		}
+	}
+}
