@@ -42,7 +42,7 @@ var selfSigned = sync.OnceValue(func() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -51,7 +51,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-func serveHTTP(t *testing.T, protocol Protocol, handler http.HandlerFunc) netip.AddrPort {
+func serveHTTP(t testing.TB, protocol Protocol, handler http.HandlerFunc) netip.AddrPort {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -67,7 +67,7 @@ func serveHTTP(t *testing.T, protocol Protocol, handler http.HandlerFunc) netip.
 }
 
 // serveConns hands each connection to a function and closes it afterwards.
-func serveConns(t *testing.T, protocol Protocol, serve func(net.Conn)) netip.AddrPort {
+func serveConns(t testing.TB, protocol Protocol, serve func(net.Conn)) netip.AddrPort {
 	t.Helper()
 	l := listen(t)
 	addr := netip.MustParseAddrPort(l.Addr().String())
@@ -100,7 +100,7 @@ func echoLine(answer string) func(net.Conn) {
 	}
 }
 
-func serveGRPC(t *testing.T, encrypted bool) netip.AddrPort {
+func serveGRPC(t testing.TB, encrypted bool) netip.AddrPort {
 	t.Helper()
 	var options []grpc.ServerOption
 	if encrypted {
