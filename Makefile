@@ -48,7 +48,7 @@ bench: build controlplane ## speed, calls and memory
 	@scripts/bench
 
 lint: ## gofmt, vet, staticcheck
-	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	@go vet ./...
 	@cd test/controlplane && CGO_ENABLED=0 go vet -gcflags=all=-dwarf=false ./...
 	@go build -C test/lint -o ../../$(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
