@@ -251,8 +251,13 @@ func TestCloseWaitsForProbes(t *testing.T) {
 		ended.Add(1)
 		return ctx.Err()
 	}})
-	e.Put(two("s", 1, 2, 3))
+	later := two("later", 1)
+	later.Check.Interval = 1000 * time.Hour
+	e.Set([]Target{two("s", 1, 2, 3), later})
 	clock.advance(10*time.Second, func() {})
+	if len(clock.timers) != 1 {
+		t.Errorf("%d timers", len(clock.timers))
+	}
 	<-reached
 	<-reached
 	e.Close()

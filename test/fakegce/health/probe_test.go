@@ -97,9 +97,13 @@ func TestProbeRequest(t *testing.T) {
 }
 
 func TestProbeHTTP2NeedsH2(t *testing.T) {
-	endpoint := serveHTTP(t, HTTPS, answer(200, "")) // speaks HTTP/1.1 only
-	if got := verdict(Check{Protocol: HTTP2}, endpoint); got == "" {
+	http1 := serveHTTP(t, HTTPS, answer(200, ""))
+	if got := verdict(Check{Protocol: HTTP2}, http1); got == "" {
 		t.Error("well over HTTP/1.1")
+	}
+	silent := serveConns(t, SSL, echoLine("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	if got := verdict(Check{Protocol: HTTP2}, silent); got != "h2 was not negotiated" {
+		t.Errorf("without ALPN: %q", got)
 	}
 }
 
