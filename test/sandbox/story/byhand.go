@@ -21,10 +21,10 @@ import (
 
 // detachedByHand takes an endpoint out with the Compute API, as a person with gcloud would.
 func detachedByHand(ctx context.Context, t *teller) (string, error) {
-	name, zone := t.group("web", 80), sandbox.Zones[0]
-	members := t.cloud.members(name)[zone]
+	name := t.group("web", 80)
+	zone, members := t.cloud.occupied(name)
 	if len(members) == 0 {
-		return "", fmt.Errorf("no endpoint in %s", zone)
+		return "", fmt.Errorf("no group %s holds an endpoint", name)
 	}
 	address, instance, _ := strings.Cut(members[0], " ")
 	at := netip.MustParseAddrPort(address)
@@ -55,8 +55,8 @@ func detachedByHand(ctx context.Context, t *teller) (string, error) {
 	return fmt.Sprintf("%s is back after %s", address, took), err
 }
 
-// vanishedInstance deletes an instance and then writes slices of 400 endpoints on other
-// instances of the zone and one on it.
+// vanishedInstance deletes an instance, writes slices of 400 endpoints on other instances
+// of the zone and one on it, and then the Service, so that one batch has all of them.
 func vanishedInstance(ctx context.Context, t *teller) (string, error) {
 	zone := sandbox.Zones[0]
 	var nodes []sandbox.Node
@@ -79,11 +79,14 @@ func vanishedInstance(ctx context.Context, t *teller) (string, error) {
 	defer func() {
 		_ = t.world.GCE.Seed(ctx, fakegce.Seed{Projects: []string{sandbox.Project}, Instances: []fakegce.Instance{{Zone: lost.Zone, Name: lost.Instance, IP: lost.InternalIP, AliasRanges: []string{lost.PodCIDR}}}})
 	}()
-	began := time.Now()
-	if err := t.apply(ctx, "wide.yaml"); err != nil {
+	if err := t.writeSlices(ctx, nodes); err != nil {
 		return "", err
 	}
-	if err := t.writeSlices(ctx, nodes); err != nil {
+	if err := t.idle(ctx); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	if err := t.apply(ctx, "wide.yaml"); err != nil {
 		return "", err
 	}
 	name := t.group("wide", 80)

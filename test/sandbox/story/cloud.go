@@ -4,6 +4,7 @@ package story
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -91,6 +92,18 @@ func (c *cloud) members(name string) map[string][]string {
 		out[at.zone] = lines
 	}
 	return out
+}
+
+// occupied is the first zone whose group of that name holds anything, and what it holds.
+// Which zones the Pods that a scale-down leaves are in is for Kubernetes to choose.
+func (c *cloud) occupied(name string) (zone string, members []string) {
+	byZone := c.members(name)
+	for _, zone := range slices.Sorted(maps.Keys(byZone)) {
+		if len(byZone[zone]) > 0 {
+			return zone, byZone[zone]
+		}
+	}
+	return "", nil
 }
 
 // names lists the names of all groups.
