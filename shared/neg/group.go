@@ -89,15 +89,6 @@ func (s State) Group(id GroupID) (Group, bool) {
 	return s.Groups[i], true
 }
 
-// Endpoints counts the endpoints of all groups.
-func (s State) Endpoints() int {
-	n := 0
-	for _, g := range s.Groups {
-		n += len(g.Endpoints)
-	}
-	return n
-}
-
 // A Node is what a cluster's node says about the instance behind it. Off GKE the
 // instance's name is often not the node's.
 type Node struct {
