@@ -49,11 +49,11 @@ type endpointsInput struct {
 const maxEndpointsPerCall = 500
 
 func (s *Server) attachEndpoints(c *call) (any, *apiError) {
-	return s.changeEndpoints(c, "attachNetworkEndpoints", s.checkAttach, s.attach)
+	return s.changeEndpoints(c, "attachNetworkEndpoints", s.checkAttach)
 }
 
 func (s *Server) detachEndpoints(c *call) (any, *apiError) {
-	return s.changeEndpoints(c, "detachNetworkEndpoints", s.checkDetach, s.detach)
+	return s.changeEndpoints(c, "detachNetworkEndpoints", s.checkDetach)
 }
 
 // batch is the endpoints of one call, resolved.
@@ -64,13 +64,8 @@ type batch struct {
 
 func (b batch) state() *group { return b.group.state.(*group) }
 
-type (
-	checkBatch  func(batch) *apiError
-	commitBatch func(batch, Cause) *OperationError
-)
-
 // changeEndpoints is attach and detach: all of the call's endpoints, or none.
-func (s *Server) changeEndpoints(c *call, kind string, check checkBatch, commit commitBatch) (any, *apiError) {
+func (s *Server) changeEndpoints(c *call, kind string, check func(batch) *apiError) (any, *apiError) {
 	var in endpointsInput
 	if err := c.decode(&in); err != nil {
 		return nil, err
@@ -92,9 +87,7 @@ func (s *Server) changeEndpoints(c *call, kind string, check checkBatch, commit 
 	if err := check(b); err != nil {
 		return nil, err
 	}
-	return s.begin(c, mutation{kind: kind, target: res, commit: func(cause Cause) *OperationError {
-		return commit(b, cause)
-	}}), nil
+	return s.begin(c, mutation{kind: kind, target: res, members: b.members}), nil
 }
 
 // attach commits. Between acceptance and now the group may have filled up, or a

@@ -99,12 +99,7 @@ func (s *Server) beginInsert(c *call, res *resource, d *draft) doc {
 	res.doc, res.creating = d.doc, true
 	s.store.put(res)
 	s.store.use(res.ref, d.uses)
-	return s.begin(c, mutation{
-		kind:     "insert",
-		target:   res,
-		commit:   func(Cause) *OperationError { res.creating = false; return nil },
-		rollback: func() { s.store.remove(res.ref) },
-	})
+	return s.begin(c, mutation{kind: "insert", target: res})
 }
 
 func nameOf(in doc) (string, *apiError) {
@@ -162,16 +157,7 @@ func (s *Server) change(f *family, c *call, kind string, build func(old, in doc)
 	}
 	before := s.store.uses[res.ref]
 	s.store.use(res.ref, append(append([]ref{}, before...), d.uses...))
-	return s.begin(c, mutation{
-		kind:   kind,
-		target: res,
-		commit: func(Cause) *OperationError {
-			res.doc = d.doc
-			s.store.use(res.ref, d.uses)
-			return nil
-		},
-		rollback: func() { s.store.use(res.ref, before) },
-	}), nil
+	return s.begin(c, mutation{kind: kind, target: res, draft: d, before: before}), nil
 }
 
 func deleteOne(f *family) serveFunc {
@@ -189,12 +175,7 @@ func deleteOne(f *family) serveFunc {
 			return nil, err
 		}
 		res.deleting = true
-		return s.begin(c, mutation{
-			kind:     "delete",
-			target:   res,
-			commit:   func(Cause) *OperationError { s.store.remove(res.ref); return nil },
-			rollback: func() { res.deleting = false },
-		}), nil
+		return s.begin(c, mutation{kind: "delete", target: res}), nil
 	}
 }
 

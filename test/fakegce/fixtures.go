@@ -195,16 +195,7 @@ func (s *Server) deleteInstance(c *call) (any, *apiError) {
 		return nil, err
 	}
 	res.deleting = true
-	return s.begin(c, mutation{
-		kind:   "delete",
-		target: res,
-		commit: func(cause Cause) *OperationError {
-			s.store.remove(res.ref)
-			s.dropEndpointsOf(res.ref, cause)
-			return nil
-		},
-		rollback: func() { res.deleting = false },
-	}), nil
+	return s.begin(c, mutation{kind: "delete", target: res}), nil
 }
 
 // mutable is a resource that a mutation may be begun on.

@@ -96,12 +96,7 @@ func (s *Server) insertGroup(c *call) (any, *apiError) {
 	in.fill(res.doc, g)
 	res.creating = true
 	s.store.put(res)
-	return s.begin(c, mutation{
-		kind:     "insert",
-		target:   res,
-		commit:   func(cause Cause) *OperationError { return s.commitGroup(res, cause) },
-		rollback: func() { s.store.remove(res.ref) },
-	}), nil
+	return s.begin(c, mutation{kind: "insert", target: res}), nil
 }
 
 func (s *Server) commitGroup(res *resource, cause Cause) *OperationError {
@@ -236,23 +231,16 @@ func (s *Server) deleteGroup(c *call) (any, *apiError) {
 		return nil, err
 	}
 	res.deleting = true
-	return s.begin(c, mutation{
-		kind:     "delete",
-		target:   res,
-		commit:   func(cause Cause) *OperationError { return s.commitDeleteGroup(res, cause) },
-		rollback: func() { res.deleting = false },
-	}), nil
+	return s.begin(c, mutation{kind: "delete", target: res}), nil
 }
 
-func (s *Server) commitDeleteGroup(res *resource, cause Cause) *OperationError {
-	s.store.remove(res.ref)
+func (s *Server) commitDeleteGroup(res *resource, cause Cause) {
 	g := res.state.(*group)
 	for i := range g.members {
 		s.timeline.add(s.transition(res.ref, "detached", &g.members[i], cause))
 	}
 	g.members, g.byAddress = nil, map[address]string{}
 	s.timeline.add(s.transition(res.ref, "deleted", nil, cause))
-	return nil
 }
 
 // mutableGroup is the group a call names, when a mutation may begin on it.

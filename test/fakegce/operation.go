@@ -24,15 +24,9 @@ type operation struct {
 	ended     time.Time // zero until finished
 	err       *OperationError
 	done      chan struct{}
-	request   string // method and path, to tell the reuse of a request id
-}
-
-// mutation is what a method wants done.
-type mutation struct {
-	kind     string
-	target   *resource
-	commit   func(Cause) *OperationError // under the lock
-	rollback func()                      // under the lock, when it failed
+	request   string    // method and path, to tell the reuse of a request id
+	verb      string    // of the method
+	pending   *mutation // nil once finished
 }
 
 // begin accepts a mutation; the lock is held. What it returns is the answer to
@@ -40,37 +34,46 @@ type mutation struct {
 func (s *Server) begin(c *call, m mutation) doc {
 	op := s.newOperation(c, m)
 	c.operation = op.ref.name
-	cause := Cause{Verb: c.method.ID, Operation: op.ref.name}
 	if injected := c.fault.operationError(); injected != nil {
-		m.commit = func(Cause) *OperationError { return injected }
-	}
-	if s.opts.CommitAt == "accept" {
-		early := m.commit(cause)
-		m.commit = func(Cause) *OperationError { return early }
+		op.pending.settle(injected)
+	} else if s.opts.CommitAt == "accept" {
+		op.pending.settle(s.commit(m, op.cause()))
 	}
 	m.target.inFlight++
 	if op.latency <= 0 {
-		s.finish(op, m, cause)
+		s.finish(op)
 		return op.doc("RUNNING")
 	}
-	epoch := s.epoch
-	s.clock.AfterFunc(op.latency, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.epoch == epoch {
-			s.finish(op, m, cause)
-		}
-	})
+	s.finishAfter(op, op.latency)
 	return op.doc(op.status(s.clock.Now()))
 }
 
-func (s *Server) finish(op *operation, m mutation, cause Cause) {
+func (op *operation) cause() Cause { return Cause{Verb: op.verb, Operation: op.ref.name} }
+
+// finishAfter finishes an operation when its time has come, unless all is
+// forgotten until then.
+func (s *Server) finishAfter(op *operation, d time.Duration) {
+	epoch := s.epoch
+	s.clock.AfterFunc(d, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.epoch == epoch {
+			s.finish(op)
+		}
+	})
+}
+
+func (s *Server) finish(op *operation) {
+	m := op.pending
 	m.target.inFlight--
-	op.err = m.commit(cause)
-	if op.err != nil && m.rollback != nil {
-		m.rollback()
+	if !m.settled {
+		m.settle(s.commit(*m, op.cause()))
+	}
+	if op.err = m.outcome; op.err != nil {
+		s.rollback(*m)
 	}
 	op.ended = s.clock.Now()
+	op.pending = nil
 	close(op.done)
 }
 
@@ -87,6 +90,8 @@ func (s *Server) newOperation(c *call, m mutation) *operation {
 		inserted:  now,
 		done:      make(chan struct{}),
 		request:   c.req.Method + " " + c.path,
+		verb:      c.method.ID,
+		pending:   &m,
 	}
 	name := fmt.Sprintf("operation-%013d-%013x-%08x-%08x", now.UnixMilli(), now.UnixMicro()&(1<<52-1), rand.Uint32(), uint32(op.id))
 	op.ref = ref{shelf{c.project, c.scope, "operations"}, name}
