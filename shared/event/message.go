@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -40,9 +41,22 @@ type Message struct {
 	Source   string    // who saw it: "admission", "audit", "sweep", "reconcile", ...
 	Observed time.Time // when it happened there; latency is measured from it
 	Chain    int       // how many follow-up looks led to this one
+
+	// PodsCreated and PodsDeleted name Pods of the key's namespace whose writes led to the
+	// message, each list at most MaxPods long. EndpointSlices follow those writes, so a
+	// look that began with them may be too early. It is not if the slices show no endpoint
+	// of a deleted Pod that still counts as live, and one of each created Pod; otherwise
+	// one more look is due about a second later. They are no evidence of anything else.
+	PodsCreated, PodsDeleted []string
 }
 
-// payload is the format on the wire, frozen by testdata/message.json.
+// MaxPods bounds each list of Pods. More of them make more messages of the same key.
+const MaxPods = 100
+
+// payload is the format on the wire, frozen by testdata/message.json and
+// testdata/message-pods.json. Fields may be added that readers of before do well without:
+// they skip what they do not know. That is why Pods are fields of their own and not part
+// of Reason, which is cut off at maxText and rewritten at will.
 type payload struct {
 	V         int    `json:"v"`
 	Cluster   string `json:"cluster"`
@@ -52,10 +66,14 @@ type payload struct {
 	Source    string `json:"source"`
 	Observed  string `json:"observed"`
 	Chain     int    `json:"chain"`
+
+	PodsCreated []string `json:"podsCreated,omitempty"`
+	PodsDeleted []string `json:"podsDeleted,omitempty"`
 }
 
-// Encode returns m as a message's data and attributes. Both say the same: the data is
-// what is decoded, the attributes let a subscription filter. Its errors are of outcome
+// Encode returns m as a message's data and attributes. Both say the same, but for the
+// Pods, which would not fit: the data is what is decoded, the attributes let a
+// subscription filter. Its errors are of outcome
 // Blocked: the same message would be refused again.
 func Encode(m Message) (data []byte, attributes map[string]string, err error) {
 	if err := m.validate(); err != nil {
@@ -65,6 +83,7 @@ func Encode(m Message) (data []byte, attributes map[string]string, err error) {
 		V: Version, Cluster: m.Key.Cluster, Namespace: m.Key.Namespace, Service: m.Key.Service,
 		Reason: clip(m.Reason), Source: clip(m.Source),
 		Observed: m.Observed.UTC().Format(time.RFC3339Nano), Chain: m.Chain,
+		PodsCreated: m.PodsCreated, PodsDeleted: m.PodsDeleted,
 	}
 	if data, err = json.Marshal(p); err != nil {
 		return nil, nil, fmt.Errorf("encode message for %s: %w", m.Key, err)
@@ -91,25 +110,43 @@ func DecodeMessage(data []byte) (Message, error) {
 
 func decode(data []byte) (Message, error) {
 	var p payload
-	d := json.NewDecoder(bytes.NewReader(data))
-	if err := d.Decode(&p); err != nil {
-		return Message{}, fmt.Errorf("not a negfleet message: %w; publish to this topic with negfleet's own tools", shorten(err))
+	if err := unmarshalOne(data, &p); err != nil {
+		return Message{}, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Message{}, errors.New("bytes follow the JSON object; send one object a message")
-	}
-	if p.V != Version {
-		return Message{}, fmt.Errorf("field v is %d, this build reads %d; drain the topic before deploying another version", p.V, Version)
-	}
-	observed, err := time.Parse(time.RFC3339Nano, p.Observed)
+	observed, err := checkEnvelope(p.V, p.Observed)
 	if err != nil {
-		return Message{}, fmt.Errorf("field observed: want an RFC 3339 time, got %q", clip(p.Observed))
+		return Message{}, err
 	}
 	m := Message{
 		Key:    neg.Key{Cluster: p.Cluster, Namespace: p.Namespace, Service: p.Service},
-		Reason: clip(p.Reason), Source: clip(p.Source), Observed: observed.UTC(), Chain: p.Chain,
+		Reason: clip(p.Reason), Source: clip(p.Source), Observed: observed, Chain: p.Chain,
+		PodsCreated: p.PodsCreated, PodsDeleted: p.PodsDeleted,
 	}
 	return m, m.validate()
+}
+
+// unmarshalOne reads data as exactly one JSON object.
+func unmarshalOne(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("not a negfleet message: %w; publish to this topic with negfleet's own tools", shorten(err))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("bytes follow the JSON object; send one object a message")
+	}
+	return nil
+}
+
+// checkEnvelope checks what all formats share, and returns the time.
+func checkEnvelope(version int, observed string) (time.Time, error) {
+	if version != Version {
+		return time.Time{}, fmt.Errorf("field v is %d, this build reads %d; drain the topic before deploying another version", version, Version)
+	}
+	t, err := time.Parse(time.RFC3339Nano, observed)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("field observed: want an RFC 3339 time, got %q", clip(observed))
+	}
+	return t.UTC(), nil
 }
 
 func (m Message) validate() error {
@@ -124,6 +161,24 @@ func (m Message) validate() error {
 	}
 	if m.Chain < 0 {
 		return fmt.Errorf("field chain is %d; it counts from 0", m.Chain)
+	}
+	if err := validPods("podsCreated", m.PodsCreated); err != nil {
+		return err
+	}
+	return validPods("podsDeleted", m.PodsDeleted)
+}
+
+// podName is an RFC 1123 subdomain of at most 253 characters.
+var podName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+
+func validPods(field string, names []string) error {
+	if len(names) > MaxPods {
+		return fmt.Errorf("field %s has %d names, at most %d fit; send several messages", field, len(names), MaxPods)
+	}
+	for _, name := range names {
+		if !podName.MatchString(name) {
+			return fmt.Errorf("field %s: %q is no name of a Pod", field, clip(name))
+		}
 	}
 	return nil
 }

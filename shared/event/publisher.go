@@ -52,20 +52,45 @@ func NewPublisher(o PublisherOptions) *Publisher {
 // Publish sends messages to topic and returns when the service has taken or refused each
 // of them. One that cannot be encoded does not keep the others from being sent.
 func (p *Publisher) Publish(ctx context.Context, topic string, messages ...Message) error {
-	if len(messages) == 0 {
+	all := make([]outgoing, len(messages))
+	for i, m := range messages {
+		all[i] = outgoing{name: m.Key.String()}
+		all[i].data, all[i].attributes, all[i].err = Encode(m)
+	}
+	return p.send(ctx, topic, all)
+}
+
+// PublishClusters sends messages to TopicClusters as Publish does.
+func (p *Publisher) PublishClusters(ctx context.Context, messages ...ClusterMessage) error {
+	all := make([]outgoing, len(messages))
+	for i, m := range messages {
+		all[i] = outgoing{name: m.Cluster}
+		all[i].data, all[i].attributes, all[i].err = EncodeCluster(m)
+	}
+	return p.send(ctx, TopicClusters, all)
+}
+
+// An outgoing message is encoded, or has the error that kept it from being.
+type outgoing struct {
+	name       string // whose messages keep their order
+	data       []byte
+	attributes map[string]string
+	err        error
+}
+
+func (p *Publisher) send(ctx context.Context, topic string, all []outgoing) error {
+	if len(all) == 0 {
 		return nil
 	}
-	t, err := p.publisher(route{topic: topic, batch: len(messages) > 1})
+	t, err := p.publisher(route{topic: topic, batch: len(all) > 1})
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
-	results := make([]*pubsub.PublishResult, len(messages))
-	errs := make([]error, len(messages))
-	keys := make([]string, len(messages))
-	for i, m := range messages {
-		var wire *pubsub.Message
-		if wire, errs[i] = p.wire(ctx, m); errs[i] == nil {
-			keys[i], results[i] = wire.OrderingKey, t.Publish(ctx, wire)
+	results := make([]*pubsub.PublishResult, len(all))
+	errs := make([]error, len(all))
+	for i, o := range all {
+		if errs[i] = o.err; o.err == nil {
+			results[i] = t.Publish(ctx, p.wire(ctx, o))
 		}
 	}
 	for i, result := range results {
@@ -73,28 +98,27 @@ func (p *Publisher) Publish(ctx context.Context, topic string, messages ...Messa
 			continue
 		}
 		if _, err := result.Get(ctx); err != nil {
-			errs[i] = fmt.Errorf("publish %s to %s: %w", messages[i].Key, topic, err)
+			errs[i] = fmt.Errorf("publish %s to %s: %w", all[i].name, topic, err)
 			// A failed publish pauses its ordering key until told otherwise; the delivery
 			// that comes again must find it open.
-			t.ResumePublish(keys[i])
+			t.ResumePublish(p.orderingKey(all[i]))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (p *Publisher) wire(ctx context.Context, m Message) (*pubsub.Message, error) {
-	data, attributes, err := Encode(m)
-	if err != nil {
-		return nil, err
-	}
+func (p *Publisher) wire(ctx context.Context, o outgoing) *pubsub.Message {
 	if trace := traceparent(ctx); trace != "" {
-		attributes["traceparent"] = trace
+		o.attributes["traceparent"] = trace
 	}
-	wire := &pubsub.Message{Data: data, Attributes: attributes}
+	return &pubsub.Message{Data: o.data, Attributes: o.attributes, OrderingKey: p.orderingKey(o)}
+}
+
+func (p *Publisher) orderingKey(o outgoing) string {
 	if p.options.Ordered {
-		wire.OrderingKey = m.Key.String()
+		return o.name
 	}
-	return wire, nil
+	return ""
 }
 
 // publisher returns the publisher of a route. A connection that could not be set up is
