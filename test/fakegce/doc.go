@@ -47,6 +47,7 @@
 //   - MissingFingerprint: a patch or an update of a backend service or a URL
 //     map without one is refused (400 required); also "conditionNotMet" (412)
 //     and "optional", with which a patch passes.
+//   - RateQuota: none; RateStatus: 403, also 429, for a call past it.
 //   - NEGQuota: off. On, the insert past it in one region fails inside its
 //     operation with QUOTA_EXCEEDED.
 //

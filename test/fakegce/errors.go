@@ -14,6 +14,7 @@ type apiError struct {
 	message string
 
 	locationType, location string // of what is wrong, where it is not the body
+	details                []any
 }
 
 func (e *apiError) body() doc {
@@ -21,7 +22,14 @@ func (e *apiError) body() doc {
 	if e.location != "" {
 		item["locationType"], item["location"] = e.locationType, e.location
 	}
-	return doc{"error": doc{"code": e.status, "message": e.message, "errors": []doc{item}}}
+	body := doc{"code": e.status, "message": e.message, "errors": []doc{item}}
+	if len(e.details) > 0 {
+		body["details"] = e.details
+		if name := statusName[e.status]; name != "" {
+			body["status"] = name
+		}
+	}
+	return doc{"error": body}
 }
 
 func refuse(status int, reason, format string, args ...any) *apiError {

@@ -27,6 +27,7 @@ type Fault struct {
 	Status      int             `json:"status,omitempty"`      // instead of the answer
 	Reason      string          `json:"reason,omitempty"`      // of that error; by status if empty
 	Message     string          `json:"message,omitempty"`     //
+	Details     []any           `json:"details,omitempty"`     // of that error
 	Reset       bool            `json:"reset,omitempty"`       // the connection, instead of an answer
 	AfterCommit bool            `json:"afterCommit,omitempty"` // Status or Reset come when the work is done
 	Operation   *OperationError `json:"operation,omitempty"`   // the accepted operation fails
@@ -165,6 +166,7 @@ func (v verdict) refusal(afterCommit bool) *apiError {
 	setDefault(&e.reason, usualReason[v.f.Status])
 	setDefault(&e.reason, "backendError")
 	setDefault(&e.message, http.StatusText(v.f.Status))
+	e.details = v.f.Details
 	if e.reason == "rateLimitExceeded" {
 		e.domain = "usageLimits"
 	}

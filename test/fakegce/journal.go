@@ -56,6 +56,7 @@ type Stats struct {
 	Verbs     map[string]uint64      `json:"verbs"`
 	Statuses  map[string]map[int]int `json:"statuses"`  // by verb, by HTTP status
 	Endpoints map[string]uint64      `json:"endpoints"` // by verb: the sum over its calls that succeeded
+	Rates     map[string]RateUse     `json:"rates"`     // by group of Method.RateGroup
 }
 
 // ring keeps the newest of what is added, numbered from 1. Its owner locks.
@@ -132,14 +133,20 @@ func (s *Server) Calls(f CallFilter) []Call {
 	return slices.DeleteFunc(calls, func(c Call) bool { return !f.match(c) })
 }
 
-// ClearCalls empties the journal and its counts; sequence numbers go on.
-func (s *Server) ClearCalls() { s.calls.clear() }
+// ClearCalls empties the journal and its counts, the rate quotas' minute too;
+// sequence numbers go on.
+func (s *Server) ClearCalls() {
+	s.calls.clear()
+	s.rates.clear()
+}
 
 // Stats is a copy of the counts.
 func (s *Server) Stats() Stats {
 	s.calls.mu.Lock()
-	defer s.calls.mu.Unlock()
-	return s.calls.stats.clone()
+	stats := s.calls.stats.clone()
+	s.calls.mu.Unlock()
+	stats.Rates = s.rates.clone()
+	return stats
 }
 
 func (s Stats) clone() Stats {

@@ -1,6 +1,9 @@
 package fakegce
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Conduct says what becomes of an endpoint that is already, or no longer, there.
 type Conduct string
@@ -31,6 +34,12 @@ type Options struct {
 	// lets a patch pass.
 	MissingFingerprint string
 
+	// RateQuota is the number of calls that a group of methods has per minute,
+	// by RateGroup; groups not named have no limit. Past it the answer is
+	// RateStatus, 403 (default) or 429.
+	RateQuota  map[string]int
+	RateStatus int
+
 	RequestIDWindow time.Duration // 60 minutes if zero
 	RequestIDReuse  string        // "replay" (default) or "conflict"
 	Retention       time.Duration // of finished operations; 14 days if zero
@@ -51,6 +60,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.DetachAbsent, NotFound)
 	setDefault(&o.InstanceEcho, "url")
 	setDefault(&o.MissingFingerprint, "required")
+	setDefault(&o.RateStatus, http.StatusForbidden)
 	setDefault(&o.RequestIDReuse, "replay")
 	setDefault(&o.RequestIDWindow, time.Hour)
 	setDefault(&o.Retention, 14*24*time.Hour)

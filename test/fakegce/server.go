@@ -24,6 +24,7 @@ type Server struct {
 	calls    *journal
 	timeline *timeline
 	faults   *faults
+	rates    *rates
 	admin    http.Handler
 }
 
@@ -36,7 +37,9 @@ func New(opts Options) *Server {
 		calls:    newJournal(opts.CallLog),
 		timeline: newTimeline(opts.TimelineLog),
 		faults:   &faults{},
+		rates:    &rates{},
 	}
+	s.rates.clear()
 	s.admin = s.adminHandler()
 	s.clear()
 	return s
@@ -56,7 +59,7 @@ func (s *Server) Reset() {
 	s.clear()
 	s.mu.Unlock()
 	s.faults.clear()
-	s.calls.clear()
+	s.ClearCalls()
 	s.timeline.clear()
 }
 
@@ -99,6 +102,9 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, batched bool) 
 func (s *Server) answer(c *call) (int, any) {
 	if c == nil {
 		return http.StatusNotFound, nil
+	}
+	if err := s.charge(c); err != nil {
+		return err.status, err
 	}
 	if err := c.fault.refusal(false); err != nil {
 		return err.status, err

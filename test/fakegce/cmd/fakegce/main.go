@@ -49,6 +49,11 @@ func parse(args []string) (settings, error) {
 	fs.BoolVar(&c.RejectOverlap, "reject-overlap", false, "400 resourceNotReady for a second mutation of a group in flight")
 	fs.IntVar(&c.NEGQuota, "neg-quota", 0, "groups per project and region; 0 is no limit")
 	choice(fs, &c.MissingFingerprint, "missing-fingerprint", "a patch or an update without one", "required", "conditionNotMet", "optional")
+	fs.Func("rate-quota", "calls per minute of groups of methods, `group=calls,...`", func(v string) (err error) {
+		c.RateQuota, err = fakegce.ParseRateQuota(v)
+		return err
+	})
+	choice(fs, &c.RateStatus, "rate-status", "of a call past its rate quota", http.StatusForbidden, http.StatusTooManyRequests)
 	choice(fs, &c.RequestIDReuse, "request-id-reuse", "a request id seen with another request", "replay", "conflict")
 	fs.DurationVar(&c.RequestIDWindow, "request-id-window", time.Hour, "how long request ids are remembered")
 	fs.DurationVar(&c.Retention, "retention", 14*24*time.Hour, "how long finished operations are kept")
@@ -65,11 +70,11 @@ func parse(args []string) (settings, error) {
 }
 
 // choice is a flag with a few values, the first of them its default.
-func choice[T ~string](fs *flag.FlagSet, to *T, name, usage string, values ...T) {
+func choice[T ~string | ~int](fs *flag.FlagSet, to *T, name, usage string, values ...T) {
 	*to = values[0]
 	fs.Func(name, fmt.Sprintf("%s: one of %v", usage, values), func(v string) error {
 		for _, value := range values {
-			if v == string(value) {
+			if v == fmt.Sprint(value) {
 				*to = value
 				return nil
 			}
