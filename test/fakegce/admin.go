@@ -44,6 +44,13 @@ func (s *Server) adminHandler() http.Handler {
 		writeAdmin(w, http.StatusOK, struct{}{})
 	})
 	mux.HandleFunc("POST /_emu/clock", s.adminClock)
+	mux.HandleFunc("GET /_emu/health", func(w http.ResponseWriter, r *http.Request) {
+		writeAdmin(w, http.StatusOK, s.Health(r.URL.Query().Get("group")))
+	})
+	mux.HandleFunc("POST /_emu/health", func(w http.ResponseWriter, r *http.Request) {
+		var rule HealthRule
+		adminDo(w, r, &rule, func() error { return s.ForceHealth(rule) })
+	})
 	return mux
 }
 
@@ -117,7 +124,8 @@ func (s *Server) adminTimeline(w http.ResponseWriter, r *http.Request) {
 	writeAdmin(w, http.StatusOK, list)
 }
 
-// adminClock moves a clock that can be moved.
+// adminClock moves a clock that can be moved. Probes that become due on the way
+// have ended when it answers.
 func (s *Server) adminClock(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Advance Duration `json:"advance"`
@@ -127,7 +135,7 @@ func (s *Server) adminClock(w http.ResponseWriter, r *http.Request) {
 		if !ok || in.Advance < 0 {
 			return errClock
 		}
-		manual.Advance(time.Duration(in.Advance))
+		manual.AdvanceSettled(time.Duration(in.Advance), s.SettleHealth)
 		return nil
 	})
 }

@@ -1,9 +1,13 @@
 package fakegce
 
-import "slices"
+import (
+	"slices"
 
-// getHealth answers what is known of a group's endpoints as backends of the
-// service. What is not known is left out.
+	"github.com/negfleet/negfleet/test/fakegce/health"
+)
+
+// getHealth answers how a group's endpoints are as backends of the service:
+// nothing for a service that no forwarding rule leads to.
 func (s *Server) getHealth(c *call) (any, *apiError) {
 	in, err := c.object()
 	if err != nil {
@@ -23,7 +27,46 @@ func (s *Server) getHealth(c *call) (any, *apiError) {
 	if !ok || !slices.Contains(s.store.uses[res.ref], group) {
 		return nil, errInvalid("resource.group", link, "The group is not a backend of the backend service '%s'.", res.ref.path())
 	}
-	return doc{"kind": "compute#backendServiceGroupHealth"}, nil
+	answer := doc{"kind": "compute#backendServiceGroupHealth"}
+	if statuses := s.healthStatuses(group, res.ref); len(statuses) > 0 {
+		answer["healthStatus"] = statuses
+	}
+	return answer, nil
+}
+
+func (s *Server) healthStatuses(groupRef, service ref) []doc {
+	lookers := s.lookers(groupRef)
+	i := slices.IndexFunc(lookers, func(l looker) bool { return l.target.service == service })
+	if i < 0 {
+		return nil
+	}
+	var statuses []doc
+	for _, m := range shown(s.store.find(groupRef), lookers[i:i+1]) {
+		state := lookers[i].state(&m)
+		if state == health.Absent {
+			continue
+		}
+		statuses = append(statuses, m.healthStatus(state))
+	}
+	return statuses
+}
+
+func (m *member) healthStatus(state health.State) doc {
+	status := doc{"healthState": state}
+	for field, text := range map[string]string{
+		"instance": m.endpoint.Instance, "ipAddress": m.endpoint.IPAddress, "ipv6Address": m.endpoint.IPv6Address,
+	} {
+		if text != "" {
+			status[field] = text
+		}
+	}
+	if m.endpoint.Port != 0 {
+		status["port"] = m.endpoint.Port
+	}
+	if len(m.endpoint.Annotations) > 0 {
+		status["annotations"] = m.endpoint.Annotations
+	}
+	return status
 }
 
 // listUsable is list under another kind: nobody here lacks a permission.

@@ -75,7 +75,11 @@ func (c *ManualClock) AwaitTimers(n int) {
 
 // Advance moves the clock and runs what became due, earliest first, each at its
 // own time.
-func (c *ManualClock) Advance(d time.Duration) {
+func (c *ManualClock) Advance(d time.Duration) { c.AdvanceSettled(d, func() {}) }
+
+// AdvanceSettled is Advance, but lets what each callback began come to an end
+// before the clock moves on.
+func (c *ManualClock) AdvanceSettled(d time.Duration, settle func()) {
 	c.mu.Lock()
 	end := c.now.Add(d)
 	c.mu.Unlock()
@@ -85,6 +89,7 @@ func (c *ManualClock) Advance(d time.Duration) {
 			return
 		}
 		f()
+		settle()
 	}
 }
 

@@ -24,6 +24,10 @@
 // resource answers 404 to GET, 409 to a second insert and 400 resourceNotReady
 // to every other mutation.
 //
+// Health is another package's: aim (health.go) derives from the committed state
+// which group is looked at by which backend service with which check, and tells
+// the engine what changed. Whoever asks for health reads the engine.
+//
 // Started bare, every project exists, with a network "default" that has one
 // subnetwork in each region. Instances, further networks and ranges are seeded.
 //
@@ -48,6 +52,8 @@
 //     map without one is refused (400 required); also "conditionNotMet" (412)
 //     and "optional", with which a patch passes.
 //   - RateQuota: none; RateStatus: 403, also 429, for a call past it.
+//   - DrainingHidden: off. What was detached and still drains is listed, as
+//     DRAINING, when health is asked for.
 //   - NEGQuota: off. On, the insert past it in one region fails inside its
 //     operation with QUOTA_EXCEEDED.
 //

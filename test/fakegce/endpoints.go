@@ -115,6 +115,7 @@ func (s *Server) attach(b batch, cause Cause) *OperationError {
 		return &OperationError{Code: "LIMIT_EXCEEDED", Message: g.limitText(b.group.ref), HTTPStatus: http.StatusRequestEntityTooLarge}
 	}
 	g.members = append(g.members, added...)
+	s.engine.Attach(b.group.ref.path(), addrPorts(added)...)
 	s.recordMembers(b.group, added, "attached", cause)
 	return nil
 }
@@ -173,6 +174,8 @@ func (s *Server) dropMembers(res *resource, cause Cause, unwanted func(member) b
 		return
 	}
 	g.members = slices.Clip(kept)
+	s.engine.Detach(res.ref.path(), addrPorts(dropped)...)
+	s.drain(res, dropped)
 	s.recordMembers(res, dropped, "detached", cause)
 }
 

@@ -14,6 +14,7 @@ type group struct {
 	network, subnetwork ref
 	members             []member // in the order they were attached
 	byAddress           map[address]string
+	draining            []member // detached, for as long as a backend service drains them
 	lastSeq             uint64
 }
 

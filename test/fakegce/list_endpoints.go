@@ -30,11 +30,14 @@ func (s *Server) listEndpoints(c *call) (any, *apiError) {
 	if parseErr != nil {
 		return nil, errInvalid("pageToken", c.query.Get("pageToken"), "Invalid page token.")
 	}
-	members, err := s.members(c.ref(groups.name))
+	members, lookers, err := s.members(c.ref(groups.name), in.HealthStatus == "SHOW")
 	if err != nil {
 		return nil, err
 	}
 	items, next := endpointPage(members, lq, after)
+	for i := range items {
+		items[i].Healths = healths(lookers, items[i].member)
+	}
 	c.endpoints = len(items)
 	answer := doc{"kind": "compute#networkEndpointGroupsListNetworkEndpoints"}
 	if len(items) > 0 {
@@ -47,15 +50,24 @@ func (s *Server) listEndpoints(c *call) (any, *apiError) {
 }
 
 // members is a group's slice; appending to it or replacing it does not disturb
-// a reader.
-func (s *Server) members(r ref) ([]member, *apiError) {
+// a reader. With health there are the backend services too that look at it, and
+// what they drain.
+func (s *Server) members(r ref, withHealth bool) ([]member, []looker, *apiError) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	res := s.store.find(r)
 	if res == nil {
-		return nil, errNotFound(r.path())
+		return nil, nil, errNotFound(r.path())
 	}
-	return res.state.(*group).members, nil
+	members := res.state.(*group).members
+	if !withHealth {
+		return members, nil, nil
+	}
+	lookers := s.lookers(r)
+	if !s.opts.DrainingHidden {
+		members = shown(res, lookers)
+	}
+	return members, lookers, nil
 }
 
 // endpointStatus is an item of listNetworkEndpoints. No backend service means
@@ -63,6 +75,8 @@ func (s *Server) members(r ref) ([]member, *apiError) {
 type endpointStatus struct {
 	NetworkEndpoint *NetworkEndpoint `json:"networkEndpoint"`
 	Healths         []doc            `json:"healths,omitempty"`
+
+	member *member
 }
 
 func endpointPage(members []member, lq listQuery, after uint64) ([]endpointStatus, string) {
@@ -77,7 +91,7 @@ func endpointPage(members []member, lq listQuery, after uint64) ([]endpointStatu
 		if len(items) == lq.max {
 			return items, pageToken(lq.order, fmt.Sprint(last))
 		}
-		items = append(items, endpointStatus{NetworkEndpoint: &m.endpoint})
+		items = append(items, endpointStatus{NetworkEndpoint: &m.endpoint, member: m})
 		last = m.seq
 	}
 	return items, ""

@@ -19,6 +19,9 @@ func (m *mutation) settle(outcome *OperationError) { m.settled, m.outcome = true
 
 // commit gives a mutation its effect; the lock is held.
 func (s *Server) commit(m mutation, cause Cause) *OperationError {
+	if chain[m.target.ref.collection] {
+		defer s.aim()
+	}
 	switch m.kind {
 	case "insert":
 		return s.commitInsert(m.target, cause)

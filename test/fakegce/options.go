@@ -3,6 +3,8 @@ package fakegce
 import (
 	"net/http"
 	"time"
+
+	"github.com/negfleet/negfleet/test/fakegce/health"
 )
 
 // Conduct says what becomes of an endpoint that is already, or no longer, there.
@@ -39,6 +41,14 @@ type Options struct {
 	// RateStatus, 403 (default) or 429.
 	RateQuota  map[string]int
 	RateStatus int
+
+	// HealthUnreached has endpoints probed though no forwarding rule leads to
+	// the backend service.
+	HealthUnreached bool
+	// DrainingHidden leaves detached endpoints out of listNetworkEndpoints; they
+	// are shown as DRAINING otherwise, when health is asked for.
+	DrainingHidden bool
+	Dial           health.Dialer // how endpoints are probed; health.Loopback if nil
 
 	RequestIDWindow time.Duration // 60 minutes if zero
 	RequestIDReuse  string        // "replay" (default) or "conflict"

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/negfleet/negfleet/test/fakegce/health"
 )
 
 // Server is the emulator; it serves the API, the batch endpoint and /_emu/.
@@ -14,12 +16,14 @@ type Server struct {
 	opts  Options
 	clock Clock
 
-	mu         sync.RWMutex // guards the five below
+	mu         sync.RWMutex // guards what is below, up to the blank line
 	store      *store
 	ops        map[shelf]map[string]*operation
 	opOrder    []*operation
 	requestIDs map[requestKey]*operation
 	epoch      int // which reset this is: operations of an earlier one do nothing
+	engine     *health.Engine
+	targets    map[target]terms // that the engine has
 
 	calls    *journal
 	timeline *timeline
@@ -51,6 +55,18 @@ func (s *Server) clear() {
 	s.opOrder = nil
 	s.requestIDs = map[requestKey]*operation{}
 	s.epoch++
+	if s.engine != nil {
+		s.engine.Close()
+	}
+	s.engine, s.targets = s.newEngine(), map[target]terms{}
+}
+
+// Close ends the probing; everything else goes on being served.
+func (s *Server) Close() {
+	s.mu.RLock()
+	engine := s.engine
+	s.mu.RUnlock()
+	engine.Close()
 }
 
 // Reset forgets resources, operations, faults, the journal and the timeline.

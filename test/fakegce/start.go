@@ -5,11 +5,12 @@ import (
 	"testing"
 )
 
-// Start serves s on a free local port until the test ends and returns the base
-// URL, without a slash at its end.
+// Start serves s on a free local port until the test ends, and closes it then; it
+// returns the base URL, without a slash at its end.
 func Start(t testing.TB, s *Server) string {
 	t.Helper()
 	server := httptest.NewServer(s)
+	t.Cleanup(s.Close)
 	t.Cleanup(server.Close)
 	return server.URL
 }

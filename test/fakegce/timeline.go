@@ -6,23 +6,30 @@ import (
 	"time"
 )
 
-// Transition is one change of a group or of its membership, in commit order.
+// Transition is one change of a group, of its membership or of an endpoint's
+// health, in commit order.
 type Transition struct {
 	Seq      uint64    `json:"seq"`
 	Time     time.Time `json:"time"`
 	Project  string    `json:"project"`
 	Zone     string    `json:"zone"` // or region, or empty for a global group
 	Group    string    `json:"group"`
-	Event    string    `json:"event"`              // created, attached, detached or deleted
+	Event    string    `json:"event"`              // created, attached, detached, deleted or health
 	Endpoint string    `json:"endpoint,omitempty"` // ip:port
 	Instance string    `json:"instance,omitempty"` // its name
 	Cause
+
+	// Of a change of health: who sees it, and why it changed.
+	BackendService string `json:"backendService,omitempty"` // its path, from "projects/"
+	From           string `json:"from,omitempty"`
+	To             string `json:"to,omitempty"`
+	Reason         string `json:"reason,omitempty"`
 }
 
 // Cause is the call a transition comes from; a deleted instance takes its
 // endpoints along, with the verb instances.delete.
 type Cause struct {
-	Verb      string `json:"verb"`
+	Verb      string `json:"verb,omitempty"`
 	Operation string `json:"operation,omitempty"`
 }
 

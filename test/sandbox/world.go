@@ -230,7 +230,7 @@ func (w *World) startClusters(ctx context.Context) error {
 
 func (w *World) startGCE(ctx context.Context) error {
 	addr := strings.TrimPrefix(w.gceURL, "http://")
-	argv := []string{filepath.Join(w.opts.Bin, "fakegce"), "--listen", addr}
+	argv := []string{filepath.Join(w.opts.Bin, "fakegce"), "--listen", addr, "--probe", "10.0.0.0/8=127.0.0.0/8"}
 	if w.opts.OpLatency > 0 {
 		argv = append(argv, "--op-latency", w.opts.OpLatency.String())
 	}

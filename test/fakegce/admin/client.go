@@ -83,6 +83,18 @@ func (c *Client) ClearFaults(ctx context.Context, names ...string) error {
 	return c.do(ctx, http.MethodDelete, "faults", url.Values{"name": names}, nil, nil)
 }
 
+// Health lists what backend services say of a group's endpoints; an empty path
+// means all groups.
+func (c *Client) Health(ctx context.Context, group string) (list []fakegce.EndpointHealth, err error) {
+	err = c.do(ctx, http.MethodGet, "health", url.Values{"group": {group}}, nil, &list)
+	return list, err
+}
+
+// ForceHealth sets or lifts a rule.
+func (c *Client) ForceHealth(ctx context.Context, rule fakegce.HealthRule) error {
+	return c.do(ctx, http.MethodPost, "health", nil, rule, nil)
+}
+
 // Advance moves a manual clock.
 func (c *Client) Advance(ctx context.Context, by time.Duration) error {
 	in := map[string]fakegce.Duration{"advance": fakegce.Duration(by)}

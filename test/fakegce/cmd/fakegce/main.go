@@ -10,13 +10,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakegce/health"
 )
 
 func main() {
@@ -54,6 +57,12 @@ func parse(args []string) (settings, error) {
 		return err
 	})
 	choice(fs, &c.RateStatus, "rate-status", "of a call past its rate quota", http.StatusForbidden, http.StatusTooManyRequests)
+	fs.BoolVar(&c.HealthUnreached, "health-unreached", false, "probe endpoints though no forwarding rule leads to them")
+	fs.BoolVar(&c.DrainingHidden, "draining-hidden", false, "leave draining endpoints out of listings")
+	fs.Func("probe", "what may be probed: loopback, any, or a range and where it is: 10.0.0.0/8=127.0.0.0/8 (default loopback)", func(v string) (err error) {
+		c.Dial, err = dialer(v)
+		return err
+	})
 	choice(fs, &c.RequestIDReuse, "request-id-reuse", "a request id seen with another request", "replay", "conflict")
 	fs.DurationVar(&c.RequestIDWindow, "request-id-window", time.Hour, "how long request ids are remembered")
 	fs.DurationVar(&c.Retention, "retention", 14*24*time.Hour, "how long finished operations are kept")
@@ -67,6 +76,26 @@ func parse(args []string) (settings, error) {
 		c.Clock = fakegce.NewManualClock(time.Now())
 	}
 	return c, nil
+}
+
+// dialer reads the flag --probe.
+func dialer(v string) (health.Dialer, error) {
+	switch v {
+	case "loopback":
+		return health.Loopback, nil
+	case "any":
+		return new(net.Dialer).DialContext, nil
+	}
+	first, second, _ := strings.Cut(v, "=")
+	from, err := netip.ParsePrefix(first)
+	if err != nil {
+		return nil, err
+	}
+	to, err := netip.ParsePrefix(second)
+	if err != nil {
+		return nil, err
+	}
+	return health.Mapped(from, to, health.Loopback)
 }
 
 // choice is a flag with a few values, the first of them its default.
@@ -92,7 +121,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: fakegce.New(c.Options), ReadHeaderTimeout: 10 * time.Second}
+	emulator := fakegce.New(c.Options)
+	defer emulator.Close()
+	server := &http.Server{Handler: emulator, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	addr := listener.Addr().String()

@@ -52,15 +52,15 @@ func TestServesUntilStopped(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	c, err := parse(strings.Fields("--listen :1 --op-latency 2s --attach-existing idempotent --detach-absent invalid --instance-echo name --neg-quota 7 --manual-clock"))
+	c, err := parse(strings.Fields("--listen :1 --op-latency 2s --attach-existing idempotent --detach-absent invalid --instance-echo name --neg-quota 7 --manual-clock --probe any --health-unreached"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.OpLatency != 2*time.Second || c.AttachExisting != fakegce.Idempotent || c.DetachAbsent != fakegce.Invalid ||
-		c.InstanceEcho != "name" || c.NEGQuota != 7 || c.CommitAt != "done" || c.Clock == nil {
+		c.InstanceEcho != "name" || c.NEGQuota != 7 || c.CommitAt != "done" || c.Clock == nil || c.Dial == nil || !c.HealthUnreached {
 		t.Errorf("settings %+v", c)
 	}
-	for _, args := range []string{"--attach-existing sometimes", "extra", "--op-latency x"} {
+	for _, args := range []string{"--attach-existing sometimes", "extra", "--op-latency x", "--probe 10.0.0.0/8", "--probe 10.0.0.0/8=127.0.0.0/9", "--probe here"} {
 		if _, err := parse(strings.Fields(args)); err == nil {
 			t.Errorf("%s was accepted", args)
 		}
