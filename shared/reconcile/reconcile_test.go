@@ -577,7 +577,7 @@ func TestUnreachableZone(t *testing.T) {
 
 // TestQuota: a quota that is used up blocks the key, visibly; the other zones are served.
 func TestQuota(t *testing.T) {
-	w := newWorld(t, fakegce.Options{NEGQuota: 2})
+	w := newWorld(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 2}})
 	w.start(6, exposed(port80))
 	_, err := w.look()
 	if neg.OutcomeOf(err) != neg.Blocked || w.event("QuotaExceeded") == nil {

@@ -314,7 +314,7 @@ var conversation = []struct{ verb, path, body string }{
 // TestAnswersConform holds every field of every answer against its schema.
 func TestAnswersConform(t *testing.T) {
 	d := readDiscovery(t)
-	server, target := emulator(t, fakegce.Options{NEGQuota: 4})
+	server, target := emulator(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 4}})
 	if err := server.Seed(fakegce.Seed{Projects: []string{target.Project}, Subnetworks: []fakegce.Subnetwork{{
 		Region: "europe-west1", Name: "with-ranges", Range: "10.9.0.0/24", SecondaryRanges: map[string]string{"pods": "10.12.0.0/16"},
 	}}}); err != nil {

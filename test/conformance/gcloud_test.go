@@ -94,7 +94,7 @@ func TestGcloud(t *testing.T) {
 
 // TestGcloudErrors: people see the messages of refusals and of failed operations.
 func TestGcloudErrors(t *testing.T) {
-	server, target := emulator(t, fakegce.Options{NEGQuota: 1})
+	server, target := emulator(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 1}})
 	g := newGcloud(t, fakegce.Start(t, server), target.Project)
 	zone := " --zone=" + target.Zone
 	g.must("network-endpoint-groups create a" + zone)

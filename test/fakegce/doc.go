@@ -54,8 +54,8 @@
 //   - RateQuota: none; RateStatus: 403, also 429, for a call past it.
 //   - DrainingHidden: off. What was detached and still drains is listed, as
 //     DRAINING, when health is asked for.
-//   - NEGQuota: off. On, the insert past it in one region fails inside its
-//     operation with QUOTA_EXCEEDED.
+//   - Quota: none. The insert past one fails inside its operation with
+//     QUOTA_EXCEEDED.
 //
 // The filter operator ":" on a string means "contains, whatever the case"; the
 // documented form for a part of a string is `field eq ".*part.*"`.

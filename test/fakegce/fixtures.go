@@ -124,7 +124,7 @@ func regionDocs(s *Server, sh shelf) []doc {
 			"status":            "UP",
 			"selfLink":          scopeLink(sh.project, scope{region, p.region}),
 			"zones":             zones,
-			"quotas":            []doc{s.groupQuota(sh.project, p.region)},
+			"quotas":            s.quotaDocs(sh.project, p.region),
 		})
 	}
 	return docs
@@ -141,20 +141,6 @@ func placeID(name string) string {
 	return strconv.FormatUint(id, 10)
 }
 
-const unlimitedGroups = 2500 // what projects with some history are shown
-
-func (s *Server) groupQuota(project, regionName string) doc {
-	limit := s.opts.NEGQuota
-	if limit == 0 {
-		limit = unlimitedGroups
-	}
-	return doc{
-		"metric": "NETWORK_ENDPOINT_GROUPS",
-		"limit":  float64(limit),
-		"usage":  float64(s.store.count(project, regionName, groups.name)),
-	}
-}
-
 func (s *Server) getProject(c *call) (any, *apiError) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -168,19 +154,8 @@ func (s *Server) getProject(c *call) (any, *apiError) {
 		"defaultServiceAccount": number + "-compute@developer.gserviceaccount.com",
 		"defaultNetworkTier":    "PREMIUM",
 		"xpnProjectStatus":      "UNSPECIFIED_XPN_PROJECT_STATUS",
-		"quotas": []doc{
-			s.projectQuota(c, "NETWORKS", 15, "networks"),
-			s.projectQuota(c, "BACKEND_SERVICES", 50, "backendServices"),
-			s.projectQuota(c, "HEALTH_CHECKS", 50, "healthChecks"),
-			s.projectQuota(c, "URL_MAPS", 10, "urlMaps"),
-			s.projectQuota(c, "FORWARDING_RULES", 15, "forwardingRules"),
-		},
+		"quotas":                s.quotaDocs(c.project, ""),
 	}, nil
-}
-
-func (s *Server) projectQuota(c *call, metric string, limit float64, collection string) doc {
-	here := shelf{c.project, scope{kind: global}, collection}
-	return doc{"metric": metric, "limit": limit, "usage": float64(len(s.store.visible(here)))}
 }
 
 // deleteInstance takes its endpoints along: a group must not point at nothing.

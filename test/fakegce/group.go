@@ -1,8 +1,6 @@
 package fakegce
 
 import (
-	"fmt"
-	"net/http"
 	"regexp"
 	"strconv"
 )
@@ -98,34 +96,6 @@ func (s *Server) insertGroup(c *call) (any, *apiError) {
 	res.creating = true
 	s.store.put(res)
 	return s.begin(c, mutation{kind: "insert", target: res}), nil
-}
-
-func (s *Server) commitGroup(res *resource, cause Cause) *OperationError {
-	if err := s.overQuota(res.ref); err != nil {
-		return err
-	}
-	res.creating = false
-	s.timeline.add(s.transition(res.ref, "created", nil, cause))
-	return nil
-}
-
-func (s *Server) overQuota(r ref) *OperationError {
-	in := regionOf(r.scope)
-	limit := s.opts.NEGQuota
-	if limit == 0 || in == "" || s.store.count(r.project, in, groups.name) < limit {
-		return nil
-	}
-	return &OperationError{
-		Code:       "QUOTA_EXCEEDED",
-		Message:    fmt.Sprintf("Quota 'NETWORK_ENDPOINT_GROUPS' exceeded.  Limit: %.1f in region %s.", float64(limit), in),
-		HTTPStatus: http.StatusForbidden,
-		Details: []any{doc{"quotaInfo": doc{
-			"metricName": "compute.googleapis.com/network_endpoint_groups",
-			"limitName":  "NETWORK-ENDPOINT-GROUPS-per-project-region",
-			"limit":      float64(limit),
-			"dimensions": map[string]string{"region": in},
-		}}},
-	}
 }
 
 // checkGroup validates an insert and resolves its links into in's place.

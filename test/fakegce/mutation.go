@@ -51,10 +51,13 @@ func (s *Server) rollback(m mutation) {
 }
 
 func (s *Server) commitInsert(res *resource, cause Cause) *OperationError {
-	if res.ref.collection == groups.name {
-		return s.commitGroup(res, cause)
+	if err := s.overQuota(res); err != nil {
+		return err
 	}
 	res.creating = false
+	if res.ref.collection == groups.name {
+		s.timeline.add(s.transition(res.ref, "created", nil, cause))
+	}
 	return nil
 }
 

@@ -157,7 +157,7 @@ func TestInstanceDeletionDropsEndpoints(t *testing.T) {
 }
 
 func TestQuotaInsideOperation(t *testing.T) {
-	_, c := start(t, fakegce.Options{NEGQuota: 1})
+	_, c := start(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 1}})
 	c.insert("g")
 	op := c.insert("h")
 	got := c.ok("GET", zone+"operations/"+op["name"].(string), "")

@@ -29,12 +29,15 @@ type Options struct {
 	DetachAbsent   Conduct // NotFound if empty
 	InstanceEcho   string  // "url" (default) or "name"
 	RejectOverlap  bool
-	NEGQuota       int // groups per project and region; 0 is no limit
 
 	// MissingFingerprint is the answer to a patch or an update without one:
 	// "required" (default, 400), "conditionNotMet" (412) or "optional", which
 	// lets a patch pass.
 	MissingFingerprint string
+
+	// Quota is how many resources a project, or a region of it, may have by
+	// metric ("NETWORK_ENDPOINT_GROUPS"); metrics not named have no limit.
+	Quota map[string]int
 
 	// RateQuota is the number of calls that a group of methods has per minute,
 	// by RateGroup; groups not named have no limit. Past it the answer is

@@ -89,23 +89,6 @@ func (s *store) visible(sh shelf) []*resource {
 	return all
 }
 
-// count tells how many resources a collection has in one region and its zones.
-func (s *store) count(project, regionName, collection string) int {
-	n := 0
-	count := func(sc scope) {
-		for _, res := range s.shelves[shelf{project, sc, collection}] {
-			if !res.creating {
-				n++
-			}
-		}
-	}
-	count(scope{kind: region, name: regionName})
-	for _, zone := range placeOf[regionName].zones {
-		count(scope{kind: zonal, name: zone})
-	}
-	return n
-}
-
 // pacific is how Compute Engine writes its times.
 var pacific = time.FixedZone("PST", -8*60*60)
 

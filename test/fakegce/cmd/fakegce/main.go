@@ -50,7 +50,8 @@ func parse(args []string) (settings, error) {
 	choice(fs, &c.DetachAbsent, "detach-absent", "detaching what is not there", fakegce.NotFound, fakegce.Invalid, fakegce.Idempotent)
 	choice(fs, &c.InstanceEcho, "instance-echo", "how listings name instances", "url", "name")
 	fs.BoolVar(&c.RejectOverlap, "reject-overlap", false, "400 resourceNotReady for a second mutation of a group in flight")
-	fs.IntVar(&c.NEGQuota, "neg-quota", 0, "groups per project and region; 0 is no limit")
+	c.Quota = map[string]int{}
+	fs.Func("quota", "most resources of a metric, `METRIC=LIMIT`; may be repeated", func(v string) error { return fakegce.ParseQuota(c.Quota, v) })
 	choice(fs, &c.MissingFingerprint, "missing-fingerprint", "a patch or an update without one", "required", "conditionNotMet", "optional")
 	fs.Func("rate-quota", "calls per minute of groups of methods, `group=calls,...`", func(v string) (err error) {
 		c.RateQuota, err = fakegce.ParseRateQuota(v)

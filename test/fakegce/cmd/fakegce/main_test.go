@@ -52,15 +52,31 @@ func TestServesUntilStopped(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	c, err := parse(strings.Fields("--listen :1 --op-latency 2s --attach-existing idempotent --detach-absent invalid --instance-echo name --neg-quota 7 --manual-clock --probe any --health-unreached"))
+	c, err := parse(strings.Fields("--listen :1 --op-latency 2s --attach-existing idempotent --detach-absent invalid --instance-echo name --manual-clock --probe any --health-unreached"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.OpLatency != 2*time.Second || c.AttachExisting != fakegce.Idempotent || c.DetachAbsent != fakegce.Invalid ||
-		c.InstanceEcho != "name" || c.NEGQuota != 7 || c.CommitAt != "done" || c.Clock == nil || c.Dial == nil || !c.HealthUnreached {
+		c.InstanceEcho != "name" || c.CommitAt != "done" || c.Clock == nil || c.Dial == nil || !c.HealthUnreached {
 		t.Errorf("settings %+v", c)
 	}
 	for _, args := range []string{"--attach-existing sometimes", "extra", "--op-latency x", "--probe 10.0.0.0/8", "--probe 10.0.0.0/8=127.0.0.0/9", "--probe here"} {
+		if _, err := parse(strings.Fields(args)); err == nil {
+			t.Errorf("%s was accepted", args)
+		}
+	}
+}
+
+// TestLimits: the switches that name what they limit.
+func TestLimits(t *testing.T) {
+	c, err := parse(strings.Fields("--quota NETWORK_ENDPOINT_GROUPS=7 --quota FIREWALLS=0 --rate-quota default=5 --rate-status 429"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Quota["NETWORK_ENDPOINT_GROUPS"] != 7 || len(c.Quota) != 2 || c.RateQuota["default"] != 5 || c.RateStatus != http.StatusTooManyRequests {
+		t.Errorf("settings %+v", c)
+	}
+	for _, args := range []string{"--quota CPUS=1", "--rate-quota all=1", "--rate-status 500"} {
 		if _, err := parse(strings.Fields(args)); err == nil {
 			t.Errorf("%s was accepted", args)
 		}
