@@ -17,7 +17,7 @@ import (
 // it, tells them apart by. In use is 400 with "being used by" for ingress-gce; a failed
 // operation becomes "CODE - message" with the operation's status.
 func TestErrorClasses(t *testing.T) {
-	w := newWorld(t, fakegce.Options{NEGQuota: 1})
+	w := newWorld(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 1}})
 	negs, p := w.NetworkEndpointGroups(), w.places()["global"]
 	w.must(negs.Insert(t.Context(), zonal("a"), group()))
 	stale := w.serve(p, "a")
