@@ -17,13 +17,16 @@ import (
 //
 // A delivery that came in before a read of the cluster began is covered by the look that
 // reads, and answered when it ends; one that came in later gets the next look. That order
-// needs no clock and no store. A key's look starts at once, then no sooner than Interval
-// after the start of its last one here. Across instances nothing is skipped and nothing
-// needs to be.
+// needs no clock and no store. A quiet key's first Burst looks start at once, then one
+// each Interval. Across instances nothing is skipped and nothing needs to be.
+//
+// A delivery may come before what it is about: one that a look leaves unsettled waits here
+// for later looks, Waits apart. Waiting holds a handler and nothing else.
 //
 // A look lives as long as a delivery that waits for it: nothing outlives the handlers.
 type Turns struct {
 	Interval time.Duration
+	Burst    int // looks that a quiet key gets without an interval between them; 0: 1
 	// Budget bounds one look; it must end well before the delivery's ack deadline.
 	Budget time.Duration
 	// After is time.After, but for tests.
@@ -43,17 +46,23 @@ type Delivery struct {
 	Cloud bool
 	// Thorough: it may be about groups that the Service's status does not name.
 	Thorough bool
+	// Settled tells whether a look found what the delivery is about. Nil: any look does.
+	Settled func(Result) bool
+	// Waits come one after each look that leaves it unsettled, and then another look. News
+	// of the key ends a wait. After the last of them it is answered all the same.
+	Waits []time.Duration
 }
 
 // A Look makes one key right. It must call Turn.Began.
-type Look func(context.Context, Turn) error
+type Look func(context.Context, Turn) (Result, error)
 
 // A line is the deliveries of one key and the look that serves them.
 type line struct {
 	waiting []*waiter // covered by no read yet
 	covered []*waiter // by the look that runs
 	running bool
-	last    time.Time          // when its newest look started
+	resting bool               // running, and waiting for its next look
+	paced   time.Time          // when a look is due at a look each interval
 	cancel  context.CancelFunc // of the look that runs
 	newer   chan struct{}      // closed when a delivery comes in that the running look does not cover
 	told    bool
@@ -61,13 +70,14 @@ type line struct {
 
 type waiter struct {
 	Delivery
+	due  time.Time // no look is needed for it before; zero: it is fresh
 	done chan error
 }
 
 // Do has k looked at and returns how that ended. The look is cancelled when every delivery
 // that it covers has gone away.
 func (t *Turns) Do(ctx context.Context, k neg.Key, d Delivery, look Look) error {
-	w := &waiter{d, make(chan error, 1)}
+	w := &waiter{Delivery: d, done: make(chan error, 1)}
 	t.join(ctx, k, w, look)
 	select {
 	case err := <-w.done:
@@ -90,7 +100,7 @@ func (t *Turns) join(ctx context.Context, k neg.Key, w *waiter, look Look) {
 		t.lines[k] = l
 	}
 	l.waiting = append(l.waiting, w)
-	if l.covered != nil && !l.told {
+	if (l.covered != nil || l.resting) && !l.told {
 		l.told = true
 		close(l.newer)
 	}
@@ -118,13 +128,14 @@ func (t *Turns) leave(k neg.Key, w *waiter) {
 func (t *Turns) serve(ctx context.Context, k neg.Key, l *line, look Look) {
 	for {
 		ctx, cancel := context.WithTimeout(ctx, t.Budget)
-		err := t.rest(ctx, t.prepare(l, cancel))
+		var result Result
+		err := t.rest(ctx, l, cancel)
 		if err == nil {
-			err = guarded(ctx, t.turn(l), look)
+			result, err = guarded(ctx, t.turn(l), look)
 		}
 		abandoned := ctx.Err() == context.Canceled
 		cancel()
-		if !t.answer(l, err, abandoned) {
+		if !t.answer(l, result, err, abandoned) {
 			return
 		}
 	}
@@ -132,7 +143,7 @@ func (t *Turns) serve(ctx context.Context, k neg.Key, l *line, look Look) {
 
 // guarded makes an error of a panic: one bad object must not take the instance and the
 // looks at every other key with it.
-func guarded(ctx context.Context, turn Turn, look Look) (err error) {
+func guarded(ctx context.Context, turn Turn, look Look) (result Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("look panicked: %v\n%s", p, debug.Stack())
@@ -141,19 +152,49 @@ func guarded(ctx context.Context, turn Turn, look Look) (err error) {
 	return look(ctx, turn)
 }
 
-// prepare readies the line for its next look, and says how long that must still wait.
-func (t *Turns) prepare(l *line, cancel context.CancelFunc) time.Duration {
+// rest waits until the line's next look is due. A delivery that comes meanwhile may make
+// that sooner.
+func (t *Turns) rest(ctx context.Context, l *line, cancel context.CancelFunc) error {
+	for {
+		pause, news := t.pause(l, cancel)
+		if pause <= 0 {
+			return ctx.Err()
+		}
+		select {
+		case <-news:
+		case <-t.After(pause):
+			return ctx.Err()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// pause is how long the line's next look must still wait, unless there is news.
+func (t *Turns) pause(l *line, cancel context.CancelFunc) (pause time.Duration, news <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l.cancel, l.newer, l.told = cancel, make(chan struct{}), false
-	return t.Interval - t.Now().Sub(l.last)
+	l.cancel, l.resting = cancel, true
+	l.newer, l.told = make(chan struct{}), false
+	if len(l.waiting) == 0 { // all have left
+		return 0, l.newer
+	}
+	due := slices.MinFunc(l.waiting, func(a, b *waiter) int { return a.due.Compare(b.due) }).due
+	if paced := l.paced.Add(-time.Duration(max(t.Burst, 1)-1) * t.Interval); due.Before(paced) {
+		due = paced
+	}
+	return due.Sub(t.Now()), l.newer
 }
 
 // turn starts the next look.
 func (t *Turns) turn(l *line) Turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l.last = t.Now()
+	if now := t.Now(); l.paced.Before(now) {
+		l.paced = now
+	}
+	l.paced = l.paced.Add(t.Interval)
+	l.resting, l.newer, l.told = false, make(chan struct{}), false
 	chain := 0
 	for i, w := range l.waiting {
 		// Fresh news of a key starts its chain of follow-ups anew.
@@ -170,18 +211,6 @@ func (t *Turns) turn(l *line) Turn {
 			defer t.mu.Unlock()
 			return slices.ContainsFunc(l.covered, func(w *waiter) bool { return w.Thorough })
 		},
-	}
-}
-
-func (t *Turns) rest(ctx context.Context, pause time.Duration) error {
-	if pause <= 0 {
-		return ctx.Err()
-	}
-	select {
-	case <-t.After(pause):
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -206,8 +235,8 @@ func (t *Turns) cover(l *line, match func(*waiter) bool) {
 // answer tells the covered deliveries how the look ended, and says whether another is
 // needed. A look that gave way to newer ones hands its deliveries on to the next. One that
 // failed before it read anything answers all that wait, but for those that came after it
-// was abandoned.
-func (t *Turns) answer(l *line, err error, abandoned bool) (more bool) {
+// was abandoned. One that left a delivery unsettled has it wait for another.
+func (t *Turns) answer(l *line, result Result, err error, abandoned bool) (more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -217,14 +246,24 @@ func (t *Turns) answer(l *line, err error, abandoned bool) (more bool) {
 		l.covered, l.waiting = l.waiting, nil
 	}
 	for _, w := range l.covered {
+		if err == nil && w.unsettled(result) {
+			w.due, w.Waits = t.Now().Add(w.Waits[0]), w.Waits[1:]
+			l.waiting = append(l.waiting, w)
+			continue
+		}
 		w.done <- err
 	}
-	l.covered, l.cancel = nil, nil
+	l.covered, l.cancel, l.resting = nil, nil, false
 	l.running = len(l.waiting) > 0
 	if !l.running {
 		t.forget()
 	}
 	return l.running
+}
+
+// unsettled tells whether w waits for another look.
+func (w *waiter) unsettled(r Result) bool {
+	return len(w.Waits) > 0 && w.Settled != nil && !w.Settled(r)
 }
 
 // forget drops the keys that nobody waits for and whose interval is over, whenever their
@@ -235,7 +274,7 @@ func (t *Turns) forget() {
 	}
 	now := t.Now()
 	for k, l := range t.lines {
-		if !l.running && now.Sub(l.last) > t.Interval {
+		if !l.running && now.After(l.paced) {
 			delete(t.lines, k)
 		}
 	}

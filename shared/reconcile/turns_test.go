@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,12 +14,18 @@ import (
 	"time"
 
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
 )
 
 func key(name string) neg.Key { return neg.Key{Cluster: "c1", Namespace: "shop", Service: name} }
 
 func newTurns() *Turns {
 	return &Turns{Interval: time.Second, Budget: 500 * time.Second, After: time.After, Now: time.Now}
+}
+
+// do has k looked at by a look that finds nothing worth telling.
+func do(turns *Turns, ctx context.Context, k neg.Key, d Delivery, look func(context.Context, Turn) error) error {
+	return turns.Do(ctx, k, d, func(ctx context.Context, turn Turn) (Result, error) { return Result{}, look(ctx, turn) })
 }
 
 // A looker counts looks; each begins at once and takes a while.
@@ -46,7 +53,7 @@ func TestThousandAtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 1000 {
 			all.Go(func() {
-				if err := turns.Do(t.Context(), key("web"), Delivery{}, l.look); err != nil {
+				if err := do(turns, t.Context(), key("web"), Delivery{}, l.look); err != nil {
 					t.Error(err)
 				}
 			})
@@ -58,32 +65,58 @@ func TestThousandAtOnce(t *testing.T) {
 	})
 }
 
-// TestThousandInTenSeconds: a look a second, and the first at once.
+// TestThousandInTenSeconds: a look a second, and the first Burst at once.
 func TestThousandInTenSeconds(t *testing.T) {
+	for _, burst := range []int{1, 2} {
+		t.Run(fmt.Sprint("burst ", burst), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { thousandInTenSeconds(t, burst) }) })
+	}
+}
+
+func thousandInTenSeconds(t *testing.T, burst int) {
+	turns, l := newTurns(), &looker{takes: 50 * time.Millisecond}
+	turns.Burst = burst
+	var all sync.WaitGroup
+	var slowest atomic.Int64
+	for range 1000 {
+		time.Sleep(10 * time.Millisecond)
+		all.Go(func() {
+			came := time.Now()
+			if err := do(turns, t.Context(), key("web"), Delivery{}, l.look); err != nil {
+				t.Error(err)
+			}
+			for took := int64(time.Since(came)); ; {
+				if old := slowest.Load(); took <= old || slowest.CompareAndSwap(old, took) {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := l.looks.Load(); n < 10 || n > 12 {
+		t.Errorf("%d looks, want 10 to 12", n)
+	}
+	if most := time.Duration(slowest.Load()); most > 1100*time.Millisecond {
+		t.Errorf("a delivery was answered after %v", most)
+	}
+}
+
+// TestBurst: two changes of a quiet key are looked at without a pause; a third waits, and
+// a key that rests for the intervals gets its burst back.
+func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, l := newTurns(), &looker{takes: 50 * time.Millisecond}
-		var all sync.WaitGroup
-		var slowest atomic.Int64
-		for range 1000 {
-			time.Sleep(10 * time.Millisecond)
-			all.Go(func() {
-				came := time.Now()
-				if err := turns.Do(t.Context(), key("web"), Delivery{}, l.look); err != nil {
-					t.Error(err)
-				}
-				for took := int64(time.Since(came)); ; {
-					if old := slowest.Load(); took <= old || slowest.CompareAndSwap(old, took) {
-						return
-					}
-				}
-			})
+		turns, l, started := newTurns(), &looker{}, time.Now()
+		turns.Burst = 2
+		var at []time.Duration
+		for _, pause := range []time.Duration{0, 0, 0, 2 * time.Second, 0, 0} {
+			time.Sleep(pause)
+			if err := do(turns, t.Context(), key("web"), Delivery{}, l.look); err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, time.Since(started))
 		}
-		all.Wait()
-		if n := l.looks.Load(); n < 10 || n > 12 {
-			t.Errorf("%d looks, want 10 to 12", n)
-		}
-		if most := time.Duration(slowest.Load()); most > 1100*time.Millisecond {
-			t.Errorf("a delivery was answered after %v", most)
+		want := []time.Duration{0, 0, time.Second, 3 * time.Second, 3 * time.Second, 4 * time.Second}
+		if !slices.Equal(want, at) {
+			t.Errorf("looks at %v, want %v", at, want)
 		}
 	})
 }
@@ -95,12 +128,12 @@ func TestStormDelaysNoOther(t *testing.T) {
 		turns, slow, quick := newTurns(), &looker{takes: 20 * time.Second}, &looker{}
 		var all sync.WaitGroup
 		for range 500 {
-			all.Go(func() { _ = turns.Do(t.Context(), key("storm"), Delivery{}, slow.look) })
+			all.Go(func() { _ = do(turns, t.Context(), key("storm"), Delivery{}, slow.look) })
 		}
 		synctest.Wait()
 		for i := range 20 {
 			came := time.Now()
-			if err := turns.Do(t.Context(), key(fmt.Sprint("calm-", i)), Delivery{}, quick.look); err != nil || time.Since(came) != 0 {
+			if err := do(turns, t.Context(), key(fmt.Sprint("calm-", i)), Delivery{}, quick.look); err != nil || time.Since(came) != 0 {
 				t.Errorf("another key was answered after %v: %v", time.Since(came), err)
 			}
 		}
@@ -124,7 +157,7 @@ func TestAfterBegan(t *testing.T) {
 		var all sync.WaitGroup
 		for _, want := range []string{"look 1", "look 2"} {
 			all.Go(func() {
-				if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err == nil || err.Error() != want {
+				if err := do(turns, t.Context(), key("web"), Delivery{}, look); err == nil || err.Error() != want {
 					t.Errorf("answered by %v, want %s", err, want)
 				}
 			})
@@ -162,7 +195,7 @@ func TestDeparture(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					cancels = append(cancels, cancel)
 					all.Go(func() {
-						_ = turns.Do(ctx, key("web"), Delivery{}, func(ctx context.Context, _ Turn) error {
+						_ = do(turns, ctx, key("web"), Delivery{}, func(ctx context.Context, _ Turn) error {
 							select {
 							case <-ctx.Done():
 								cancelled = true
@@ -209,12 +242,12 @@ func TestLateComer(t *testing.T) {
 				}
 				left, leave := context.WithCancel(t.Context())
 				var all sync.WaitGroup
-				all.Go(func() { _ = turns.Do(left, key("web"), Delivery{}, look) })
+				all.Go(func() { _ = do(turns, left, key("web"), Delivery{}, look) })
 				synctest.Wait()
 				leave()
 				synctest.Wait()
 				all.Go(func() {
-					if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err != nil {
+					if err := do(turns, t.Context(), key("web"), Delivery{}, look); err != nil {
 						t.Errorf("answered with %v", err)
 					}
 				})
@@ -247,7 +280,7 @@ func TestSuperseded(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 { // the others come while it waits
 			all.Go(func() {
-				if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err != nil {
+				if err := do(turns, t.Context(), key("web"), Delivery{}, look); err != nil {
 					t.Errorf("answered with %v", err)
 				}
 			})
@@ -264,14 +297,14 @@ func TestSuperseded(t *testing.T) {
 func TestChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns()
-		if err := turns.Do(t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
+		if err := do(turns, t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
 			t.Fatal(err)
 		}
 		var all sync.WaitGroup
 		got := -1
 		for _, chain := range []int{3, 1, 2} { // all before the interval is over
 			all.Go(func() {
-				_ = turns.Do(t.Context(), key("web"), Delivery{Chain: chain}, func(_ context.Context, turn Turn) error {
+				_ = do(turns, t.Context(), key("web"), Delivery{Chain: chain}, func(_ context.Context, turn Turn) error {
 					got = turn.Chain
 					return nil
 				})
@@ -290,7 +323,7 @@ func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, l := newTurns(), &looker{takes: time.Hour}
 		came := time.Now()
-		err := turns.Do(t.Context(), key("web"), Delivery{}, l.look)
+		err := do(turns, t.Context(), key("web"), Delivery{}, l.look)
 		if neg.OutcomeOf(err) != neg.Again || time.Since(came) != turns.Budget {
 			t.Errorf("%v after %v", err, time.Since(came))
 		}
@@ -306,7 +339,7 @@ func TestPanic(t *testing.T) {
 		release := make(chan struct{})
 		for range 2 {
 			all.Go(func() {
-				err := turns.Do(t.Context(), key("web"), Delivery{}, func(context.Context, Turn) error { <-release; panic("a bug") })
+				err := do(turns, t.Context(), key("web"), Delivery{}, func(context.Context, Turn) error { <-release; panic("a bug") })
 				if neg.OutcomeOf(err) != neg.Again || !strings.Contains(err.Error(), "a bug") {
 					t.Errorf("answered with %v", err)
 				}
@@ -315,7 +348,7 @@ func TestPanic(t *testing.T) {
 		}
 		close(release)
 		all.Wait()
-		if err := turns.Do(t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
+		if err := do(turns, t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
 			t.Errorf("the next: %v", err)
 		}
 	})
@@ -346,7 +379,7 @@ func TestRereads(t *testing.T) {
 				var all sync.WaitGroup
 				for _, d := range []Delivery{{}, c.later} {
 					all.Go(func() {
-						if err := turns.Do(t.Context(), key("web"), d, look); err != nil {
+						if err := do(turns, t.Context(), key("web"), d, look); err != nil {
 							t.Error(err)
 						}
 					})
@@ -362,18 +395,102 @@ func TestRereads(t *testing.T) {
 	}
 }
 
+// TestUnsettled: a delivery that precedes what it is about waits for later looks, each a
+// wait after the last; news of the key ends a wait; another delivery does not wait with it;
+// and one that nobody ever settles is answered all the same.
+func TestUnsettled(t *testing.T) {
+	hint := Delivery{Waits: []time.Duration{time.Second, 3 * time.Second}, Settled: func(r Result) bool { return len(r.Planned) > 0 }}
+	for name, c := range map[string]struct {
+		written  time.Duration   // when there is something to find
+		news     []time.Duration // when the key is reported again
+		answered time.Duration
+		looks    []time.Duration
+	}{
+		"there already":           {0, nil, 0, []time.Duration{0}},
+		"after a moment":          {500 * time.Millisecond, nil, time.Second, []time.Duration{0, time.Second}},
+		"late":                    {3 * time.Second, nil, 4 * time.Second, []time.Duration{0, time.Second, 4 * time.Second}},
+		"never":                   {time.Hour, nil, 4 * time.Second, []time.Duration{0, time.Second, 4 * time.Second}},
+		"late, and reported":      {2 * time.Second, []time.Duration{2 * time.Second}, 2 * time.Second, []time.Duration{0, time.Second, 2 * time.Second}},
+		"reported before written": {2 * time.Second, []time.Duration{500 * time.Millisecond}, 3500 * time.Millisecond, []time.Duration{0, 500 * time.Millisecond, 3500 * time.Millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns, started := newTurns(), time.Now()
+				turns.Burst = 2
+				var looks []time.Duration
+				look := func(_ context.Context, turn Turn) (r Result, err error) {
+					turn.Began()
+					looks = append(looks, time.Since(started))
+					if time.Since(started) >= c.written {
+						r.Planned = make([]plan.Step, 1)
+					}
+					return r, nil
+				}
+				var all sync.WaitGroup
+				for _, at := range c.news {
+					all.Go(func() {
+						time.Sleep(at)
+						if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err != nil || time.Since(started) != at {
+							t.Errorf("the news of %v were answered after %v: %v", at, time.Since(started), err)
+						}
+					})
+				}
+				if err := turns.Do(t.Context(), key("web"), hint, look); err != nil || time.Since(started) != c.answered {
+					t.Errorf("answered after %v, want %v: %v", time.Since(started), c.answered, err)
+				}
+				all.Wait()
+				if !slices.Equal(c.looks, looks) {
+					t.Errorf("looks at %v, want %v", looks, c.looks)
+				}
+			})
+		})
+	}
+}
+
+// TestUnsettledFailure: a look that fails answers who waits; the message comes back.
+func TestUnsettledFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, started := newTurns(), time.Now()
+		hint := Delivery{Waits: []time.Duration{time.Second}, Settled: func(Result) bool { return false }}
+		err := do(turns, t.Context(), key("web"), hint, func(_ context.Context, turn Turn) error {
+			turn.Began()
+			return errors.New("unavailable")
+		})
+		if err == nil || time.Since(started) != 0 {
+			t.Errorf("answered with %v after %v", err, time.Since(started))
+		}
+	})
+}
+
+// TestUnsettledLeaves: who gives up waiting leaves nothing behind.
+func TestUnsettledLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, l := newTurns(), &looker{}
+		hint := Delivery{Waits: []time.Duration{time.Hour}, Settled: func(Result) bool { return false }}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := do(turns, ctx, key("web"), hint, l.look); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("answered with %v", err)
+		}
+		synctest.Wait()
+		if err := do(turns, t.Context(), key("web"), Delivery{}, l.look); err != nil || l.looks.Load() != 2 {
+			t.Errorf("the next: %v; %d looks, want 2", err, l.looks.Load())
+		}
+	})
+}
+
 // TestThorough: a look is as thorough as any delivery that it covers asks for.
 func TestThorough(t *testing.T) {
 	for _, thorough := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			turns := newTurns()
-			if err := turns.Do(t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
+			if err := do(turns, t.Context(), key("web"), Delivery{}, (&looker{}).look); err != nil {
 				t.Fatal(err)
 			}
 			var all sync.WaitGroup
 			for _, d := range []Delivery{{}, {Thorough: thorough}} { // both before the interval is over
 				all.Go(func() {
-					_ = turns.Do(t.Context(), key("web"), d, func(_ context.Context, turn Turn) error {
+					_ = do(turns, t.Context(), key("web"), d, func(_ context.Context, turn Turn) error {
 						turn.Began()
 						if got := turn.Thorough(); got != thorough {
 							t.Errorf("thorough: %v, want %v", got, thorough)
@@ -396,7 +513,7 @@ func TestForgets(t *testing.T) {
 		most := 0
 		for i := range 20_000 {
 			time.Sleep(time.Millisecond) // a thousand keys in each interval
-			if err := turns.Do(t.Context(), key(fmt.Sprint("web-", i)), Delivery{}, l.look); err != nil {
+			if err := do(turns, t.Context(), key(fmt.Sprint("web-", i)), Delivery{}, l.look); err != nil {
 				t.Fatal(err)
 			}
 			turns.mu.Lock()
@@ -407,7 +524,7 @@ func TestForgets(t *testing.T) {
 			t.Errorf("%d keys were kept of a thousand an interval", most)
 		}
 		came := time.Now()
-		if err := turns.Do(t.Context(), key("web-19999"), Delivery{}, l.look); err != nil || time.Since(came) < 900*time.Millisecond {
+		if err := do(turns, t.Context(), key("web-19999"), Delivery{}, l.look); err != nil || time.Since(came) < 900*time.Millisecond {
 			t.Errorf("the newest key's next look came after %v, %v", time.Since(came), err)
 		}
 	})
@@ -479,6 +596,7 @@ func (h *history) look(t *testing.T) func(context.Context, Turn) error {
 
 func randomSchedule(t *testing.T, random *rand.Rand) {
 	turns := newTurns()
+	turns.Burst = 1 + random.IntN(2)
 	var all sync.WaitGroup
 	for _, name := range []string{"a", "b"} {
 		h := &history{random: rand.New(rand.NewPCG(random.Uint64(), 1))}
@@ -495,7 +613,7 @@ func randomSchedule(t *testing.T, random *rand.Rand) {
 				h.mu.Lock()
 				came := h.next()
 				h.mu.Unlock()
-				err := turns.Do(ctx, key(name), Delivery{}, h.look(t))
+				err := do(turns, ctx, key(name), Delivery{}, h.look(t))
 				var a answer
 				switch {
 				case errors.As(err, &a) && a.began < came:
