@@ -78,8 +78,7 @@ func FromEnv(getenv func(string) string, log *slog.Logger) (*Function, error) {
 			return publisher.Publish(ctx, event.TopicKeys, event.Message{Key: k, Reason: "follow-up", Source: "reconcile", Observed: time.Now(), Chain: chain})
 		},
 	}
-	// A single change is often two events: its second look should not wait.
-	turns := &reconcile.Turns{Interval: env.LookInterval, Burst: 2, Budget: budget, After: time.After, Now: time.Now}
+	turns := reconcile.NewTurns(env.LookInterval, budget)
 	return &Function{Look: r.Look, Turns: turns, Log: log, Project: env.PubSubProject}, nil
 }
 
@@ -105,20 +104,15 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.report(ctx, delivery, message, outcome, err, started)
 }
 
-// hintWaits are for the write that the webhook saw coming: it passes more webhooks, then
-// controllers act on it.
-var hintWaits = []time.Duration{time.Second, 3 * time.Second}
-
 // request is what a message asks for. Those who watch clusters report on clusters; an
 // operator or the sweep may have seen something in the cloud. What the webhook saw may not
 // have happened yet, or never.
 func request(m event.Message) reconcile.Delivery {
 	cloud := m.Source != "audit" && m.Source != "admission"
-	d := reconcile.Delivery{Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile"}
-	if m.Source == "admission" {
-		d.Waits, d.Settled = hintWaits, func(r reconcile.Result) bool { return len(r.Planned) > 0 }
+	return reconcile.Delivery{
+		Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile",
+		Early: m.Source == "admission", Created: m.PodsCreated, Deleted: m.PodsDeleted,
 	}
-	return d
 }
 
 // report is the one line that a delivery leaves.

@@ -50,7 +50,7 @@ func newRig(t testing.TB) *rig {
 			r.looks = append(r.looks, fmt.Sprintf("%s %d", k, turn.Chain))
 			return reconcile.Result{}, r.ends
 		},
-		Turns: &reconcile.Turns{Budget: time.Minute, After: time.After, Now: time.Now},
+		Turns: reconcile.NewTurns(0, time.Minute),
 		Log:   telemetry.New(&r.logs, slog.LevelInfo), Project: "demo",
 	}
 	return r

@@ -49,3 +49,51 @@ func TestHint(t *testing.T) {
 		})
 	}
 }
+
+// TestPodEntries: an EndpointSlice follows its Pods. A look that came before it is followed
+// by another.
+func TestPodEntries(t *testing.T) {
+	const live, terminating, absent = reconcile.Live, reconcile.Terminating, reconcile.Absent
+	for name, c := range map[string]struct {
+		pods     string // of the message
+		seen     reconcile.Presence
+		unasked  bool // the Service asks for no groups
+		followed bool
+	}{
+		"deleted, still live":       {`"podsDeleted":["web-1"]`, live, false, true},
+		"deleted, terminating":      {`"podsDeleted":["web-1"]`, terminating, false, false},
+		"deleted, gone":             {`"podsDeleted":["web-1"]`, absent, false, false},
+		"created, not there yet":    {`"podsCreated":["web-1"]`, absent, false, true},
+		"created, there":            {`"podsCreated":["web-1"]`, live, false, false},
+		"created, gone again":       {`"podsCreated":["web-1"]`, terminating, false, false},
+		"created, nobody's concern": {`"podsCreated":["web-1"]`, absent, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, started := newRig(t), time.Now()
+				looks := 0
+				r.Look = func(_ context.Context, _ neg.Key, turn reconcile.Turn) (reconcile.Result, error) {
+					turn.Began()
+					looks++
+					switch {
+					case c.unasked:
+						return reconcile.Result{}, nil
+					case looks == 1:
+						return reconcile.Result{Pods: map[string]reconcile.Presence{"web-1": c.seen, "web-2": live}}, nil
+					case strings.Contains(c.pods, "Created"):
+						return reconcile.Result{Pods: map[string]reconcile.Presence{"web-1": live}}, nil
+					}
+					return reconcile.Result{Pods: map[string]reconcile.Presence{}}, nil
+				}
+				rec := r.post(payload(strings.Replace(fmt.Sprintf(service, "web"), `"chain":0`, `"chain":0,`+c.pods, 1)))
+				want, wait := 1, time.Duration(0)
+				if c.followed {
+					want, wait = 2, time.Second
+				}
+				if rec.Code != 204 || looks != want || time.Since(started) != wait {
+					t.Errorf("answered %d after %v and %d looks, want 204 after %v and %d", rec.Code, time.Since(started), looks, wait, want)
+				}
+			})
+		})
+	}
+}

@@ -90,7 +90,7 @@ func TestSlices(t *testing.T) {
 		Addresses: []string{"10.1.0.2"}, NodeName: ptr("node-0"), TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: "web-1"},
 		Conditions: discoveryv1.EndpointConditions{Ready: ptr(true), Terminating: ptr(false)},
 	}
-	wantFull := neg.SliceEndpoint{Addresses: []string{"10.1.0.2"}, Node: "node-0"}
+	wantFull := neg.SliceEndpoint{Addresses: []string{"10.1.0.2"}, Node: "node-0", Pod: "web-1"}
 	for name, c := range map[string]struct {
 		in   []*discoveryv1.EndpointSlice
 		want []neg.Slice

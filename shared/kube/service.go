@@ -76,6 +76,9 @@ func slice(s *discoveryv1.EndpointSlice) neg.Slice {
 		if e.NodeName != nil {
 			se.Node = *e.NodeName
 		}
+		if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
+			se.Pod = e.TargetRef.Name
+		}
 		out.Endpoints = append(out.Endpoints, se)
 	}
 	return out

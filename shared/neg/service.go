@@ -51,6 +51,7 @@ type SlicePort struct {
 type SliceEndpoint struct {
 	Addresses   []string
 	Node        string
+	Pod         string // its Pod's name; empty for an endpoint that is no Pod
 	Terminating bool
 }
 

@@ -276,12 +276,31 @@ func (l *look) readCluster(ctx context.Context) error {
 		if l.in.Slices, err = l.scope.Cluster.Slices(ctx, l.key); err != nil {
 			return err
 		}
+		l.readSlices = true
 		if err := l.readNodes(ctx); err != nil {
 			return err
 		}
 	}
 	l.desired, l.problems = plan.Desired(l.in, l.observed)
 	return nil
+}
+
+// presences are the Pods that the EndpointSlices show.
+func (l *look) presences() map[string]Presence {
+	if !l.readSlices {
+		return nil
+	}
+	pods := map[string]Presence{}
+	for _, s := range l.in.Slices {
+		for _, e := range s.Endpoints {
+			seen := Live
+			if e.Terminating {
+				seen = Terminating
+			}
+			pods[e.Pod] = max(pods[e.Pod], seen)
+		}
+	}
+	return pods
 }
 
 // readNodes takes the map of nodes, and reads it anew when it misses one.

@@ -123,7 +123,19 @@ var ErrSuperseded = errors.New("superseded by a newer look")
 type Result struct {
 	Planned []plan.Step // all that Diff asked for at first
 	Taken   []plan.Step // what was done
+	// Pods are those that have an endpoint in the EndpointSlices, as last read; nil when the
+	// Service asks for no groups and they were not read.
+	Pods map[string]Presence
 }
+
+// A Presence is what EndpointSlices show of a Pod.
+type Presence int
+
+const (
+	Absent      Presence = iota // no endpoint
+	Terminating                 // endpoints that terminate
+	Live                        // an endpoint that counts as live
+)
 
 // A Forecast is what a look at a key would find.
 type Forecast struct {
@@ -166,6 +178,7 @@ func (r *Reconciler) Look(ctx context.Context, k neg.Key, turn Turn) (Result, er
 	}
 	l := &look{r: r, key: k, scope: scope, turn: turn, log: log}
 	err = l.run(ctx)
+	l.result.Pods = l.presences()
 	if errors.Is(err, ErrSuperseded) {
 		return l.result, err
 	}
@@ -180,15 +193,16 @@ type look struct {
 	turn  Turn
 	log   *slog.Logger
 
-	in       plan.Input
-	status   neg.Status
-	policy   plan.Policy
-	readAt   time.Time // when the newest read of the cluster began
-	observed neg.State // kept true to what this look writes
-	desired  neg.State
-	problems []plan.Problem
-	rejected []neg.Rejected
-	result   Result
+	in         plan.Input
+	status     neg.Status
+	policy     plan.Policy
+	readAt     time.Time // when the newest read of the cluster began
+	readSlices bool
+	observed   neg.State // kept true to what this look writes
+	desired    neg.State
+	problems   []plan.Problem
+	rejected   []neg.Rejected
+	result     Result
 }
 
 // run is the sentence.

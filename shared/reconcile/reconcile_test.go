@@ -639,3 +639,23 @@ func TestManyEndpoints(t *testing.T) {
 	w.mustLook()
 	w.wantExact(w.generated(80), 80)
 }
+
+// TestPods: a look says what the EndpointSlices show of Pods, and nothing of a Service that
+// asks for no groups.
+func TestPods(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(2, exposed(port80))
+	pods := fakekube.List[*corev1.Pod](w.cluster, "shop", nil)
+	w.check(w.Terminate("shop", pods[0].Name))
+	want := map[string]reconcile.Presence{pods[0].Name: reconcile.Terminating, pods[1].Name: reconcile.Live}
+	if d := cmp.Diff(want, w.mustLook().Pods); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	other := service(nil)
+	other.Name = "plain"
+	w.check(w.AddService(other))
+	result, err := w.lookAt(neg.Key{Cluster: "c1", Namespace: "shop", Service: "plain"}, 0)
+	if err != nil || result.Pods != nil {
+		t.Errorf("a Service without groups: %v, %v", result.Pods, err)
+	}
+}

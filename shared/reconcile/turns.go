@@ -21,12 +21,20 @@ import (
 // each Interval. Across instances nothing is skipped and nothing needs to be.
 //
 // A delivery may come before what it is about: one that a look leaves unsettled waits here
-// for later looks, Waits apart. Waiting holds a handler and nothing else.
+// for later looks. Waiting holds a handler and nothing else.
+//
+// Handlers are few, so a storm on one key must not hold them all: where Most deliveries
+// wait for the same look, they stand for any that come after them, which are answered at
+// once. Should this instance end, those that waited come again.
 //
 // A look lives as long as a delivery that waits for it: nothing outlives the handlers.
 type Turns struct {
 	Interval time.Duration
 	Burst    int // looks that a quiet key gets without an interval between them; 0: 1
+	Most     int // deliveries of a key that wait for one look; 0: any number
+	// Waits come one after each look that leaves a delivery unsettled, and then another
+	// look. News of the key ends a wait. After the last it is answered all the same.
+	Waits []time.Duration
 	// Budget bounds one look; it must end well before the delivery's ack deadline.
 	Budget time.Duration
 	// After is time.After, but for tests.
@@ -38,6 +46,17 @@ type Turns struct {
 	room  int // how many keys lines holds before it is cleaned
 }
 
+// NewTurns returns turns of a function that serves tens of deliveries at once.
+func NewTurns(interval, budget time.Duration) *Turns {
+	return &Turns{
+		// A single change is often two events, and the second should not wait.
+		Interval: interval, Burst: 2, Most: 8, Budget: budget,
+		// A write passes more webhooks after ours, then controllers act on it.
+		Waits: []time.Duration{time.Second, 3 * time.Second},
+		After: time.After, Now: time.Now,
+	}
+}
+
 // A Delivery is one request for a look.
 type Delivery struct {
 	// Chain is how many follow-up looks led to it.
@@ -46,11 +65,28 @@ type Delivery struct {
 	Cloud bool
 	// Thorough: it may be about groups that the Service's status does not name.
 	Thorough bool
-	// Settled tells whether a look found what the delivery is about. Nil: any look does.
-	Settled func(Result) bool
-	// Waits come one after each look that leaves it unsettled, and then another look. News
-	// of the key ends a wait. After the last of them it is answered all the same.
-	Waits []time.Duration
+	// Early: it may precede the write that it is about, so a look that finds nothing to do
+	// does not settle it.
+	Early bool
+	// Created and Deleted are Pods whose EndpointSlices follow: a look that sees no endpoint
+	// of the one, or a live one of the other, does not settle it.
+	Created, Deleted []string
+}
+
+// settled tells whether a look found what d is about.
+func (d Delivery) settled(r Result) bool {
+	if d.Early && len(r.Planned) == 0 {
+		return false
+	}
+	live := func(pod string) bool { return r.Pods[pod] == Live }
+	missing := func(pod string) bool { return r.Pods[pod] == Absent }
+	return r.Pods == nil || !slices.ContainsFunc(d.Deleted, live) && !slices.ContainsFunc(d.Created, missing)
+}
+
+// standsFor tells whether a look that settles d settles o as well, which came later.
+func (d Delivery) standsFor(o Delivery) bool {
+	return len(o.Created)+len(o.Deleted) == 0 && d.Chain <= o.Chain &&
+		(d.Cloud || !o.Cloud) && (d.Thorough || !o.Thorough) && (d.Early || !o.Early)
 }
 
 // A Look makes one key right. It must call Turn.Began.
@@ -71,6 +107,7 @@ type line struct {
 type waiter struct {
 	Delivery
 	due  time.Time // no look is needed for it before; zero: it is fresh
+	seen int       // looks that left it unsettled
 	done chan error
 }
 
@@ -99,6 +136,10 @@ func (t *Turns) join(ctx context.Context, k neg.Key, w *waiter, look Look) {
 		l = &line{}
 		t.lines[k] = l
 	}
+	if t.stoodFor(l, w.Delivery) {
+		w.done <- nil
+		return
+	}
 	l.waiting = append(l.waiting, w)
 	if (l.covered != nil || l.resting) && !l.told {
 		l.told = true
@@ -108,6 +149,17 @@ func (t *Turns) join(ctx context.Context, k neg.Key, w *waiter, look Look) {
 		l.running = true
 		go t.serve(context.WithoutCancel(ctx), k, l, look)
 	}
+}
+
+// stoodFor tells whether enough that wait for the next look stand for d.
+func (t *Turns) stoodFor(l *line, d Delivery) bool {
+	n := 0
+	for _, w := range l.waiting {
+		if w.due.IsZero() && w.standsFor(d) {
+			n++
+		}
+	}
+	return t.Most > 0 && n >= t.Most
 }
 
 func (t *Turns) leave(k neg.Key, w *waiter) {
@@ -246,8 +298,8 @@ func (t *Turns) answer(l *line, result Result, err error, abandoned bool) (more 
 		l.covered, l.waiting = l.waiting, nil
 	}
 	for _, w := range l.covered {
-		if err == nil && w.unsettled(result) {
-			w.due, w.Waits = t.Now().Add(w.Waits[0]), w.Waits[1:]
+		if err == nil && w.seen < len(t.Waits) && !w.settled(result) {
+			w.due, w.seen = t.Now().Add(t.Waits[w.seen]), w.seen+1
 			l.waiting = append(l.waiting, w)
 			continue
 		}
@@ -259,11 +311,6 @@ func (t *Turns) answer(l *line, result Result, err error, abandoned bool) (more 
 		t.forget()
 	}
 	return l.running
-}
-
-// unsettled tells whether w waits for another look.
-func (w *waiter) unsettled(r Result) bool {
-	return len(w.Waits) > 0 && w.Settled != nil && !w.Settled(r)
 }
 
 // forget drops the keys that nobody waits for and whose interval is over, whenever their

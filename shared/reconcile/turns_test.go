@@ -399,7 +399,6 @@ func TestRereads(t *testing.T) {
 // wait after the last; news of the key ends a wait; another delivery does not wait with it;
 // and one that nobody ever settles is answered all the same.
 func TestUnsettled(t *testing.T) {
-	hint := Delivery{Waits: []time.Duration{time.Second, 3 * time.Second}, Settled: func(r Result) bool { return len(r.Planned) > 0 }}
 	for name, c := range map[string]struct {
 		written  time.Duration   // when there is something to find
 		news     []time.Duration // when the key is reported again
@@ -415,8 +414,7 @@ func TestUnsettled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				turns, started := newTurns(), time.Now()
-				turns.Burst = 2
+				turns, started := NewTurns(time.Second, time.Hour), time.Now()
 				var looks []time.Duration
 				look := func(_ context.Context, turn Turn) (r Result, err error) {
 					turn.Began()
@@ -435,7 +433,7 @@ func TestUnsettled(t *testing.T) {
 						}
 					})
 				}
-				if err := turns.Do(t.Context(), key("web"), hint, look); err != nil || time.Since(started) != c.answered {
+				if err := turns.Do(t.Context(), key("web"), Delivery{Early: true}, look); err != nil || time.Since(started) != c.answered {
 					t.Errorf("answered after %v, want %v: %v", time.Since(started), c.answered, err)
 				}
 				all.Wait()
@@ -447,12 +445,60 @@ func TestUnsettled(t *testing.T) {
 	}
 }
 
+// TestStandsFor: those that wait for a look stand for later deliveries that ask for no more
+// than they do; so a storm on one key holds few handlers. Who asks for more waits as well.
+func TestStandsFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, later Delivery
+		held         int // of 100 later ones
+	}{
+		"the same":             {Delivery{}, Delivery{}, 0},
+		"hints":                {Delivery{Early: true}, Delivery{Early: true}, 0},
+		"less thorough":        {Delivery{Thorough: true, Cloud: true}, Delivery{}, 0},
+		"thorough":             {Delivery{}, Delivery{Thorough: true}, 8},
+		"about the cloud":      {Delivery{}, Delivery{Cloud: true}, 8},
+		"early":                {Delivery{}, Delivery{Early: true}, 8},
+		"a chain starts anew":  {Delivery{Chain: 2}, Delivery{}, 8},
+		"with Pods, each held": {Delivery{}, Delivery{Deleted: []string{"web-1"}}, 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				turns, end := NewTurns(time.Second, time.Hour), make(chan struct{})
+				look := func(_ context.Context, turn Turn) (Result, error) {
+					<-end
+					turn.Began()
+					return Result{Planned: make([]plan.Step, 1)}, nil
+				}
+				var all sync.WaitGroup
+				var answered atomic.Int32
+				deliver := func(n int, d Delivery) {
+					for range n {
+						all.Go(func() {
+							if err := turns.Do(t.Context(), key("web"), d, look); err != nil {
+								t.Error(err)
+							}
+							answered.Add(1)
+						})
+						synctest.Wait()
+					}
+				}
+				deliver(8, c.first)
+				deliver(100, c.later)
+				if held := 108 - int(answered.Load()) - 8; held != c.held {
+					t.Errorf("%d of 100 are held, want %d", held, c.held)
+				}
+				close(end)
+				all.Wait()
+			})
+		})
+	}
+}
+
 // TestUnsettledFailure: a look that fails answers who waits; the message comes back.
 func TestUnsettledFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, started := newTurns(), time.Now()
-		hint := Delivery{Waits: []time.Duration{time.Second}, Settled: func(Result) bool { return false }}
-		err := do(turns, t.Context(), key("web"), hint, func(_ context.Context, turn Turn) error {
+		turns, started := NewTurns(time.Second, time.Hour), time.Now()
+		err := do(turns, t.Context(), key("web"), Delivery{Early: true}, func(_ context.Context, turn Turn) error {
 			turn.Began()
 			return errors.New("unavailable")
 		})
@@ -465,11 +511,10 @@ func TestUnsettledFailure(t *testing.T) {
 // TestUnsettledLeaves: who gives up waiting leaves nothing behind.
 func TestUnsettledLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, l := newTurns(), &looker{}
-		hint := Delivery{Waits: []time.Duration{time.Hour}, Settled: func(Result) bool { return false }}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		turns, l := NewTurns(time.Second, time.Hour), &looker{}
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		if err := do(turns, ctx, key("web"), hint, l.look); !errors.Is(err, context.DeadlineExceeded) {
+		if err := do(turns, ctx, key("web"), Delivery{Early: true}, l.look); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("answered with %v", err)
 		}
 		synctest.Wait()
