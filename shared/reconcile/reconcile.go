@@ -83,6 +83,7 @@ type Reconciler struct {
 	// Grace is how long a plan that deletes a group must stay the same.
 	Grace time.Duration
 
+	crowd    crowd
 	mu       sync.Mutex
 	verified map[neg.Key]verified
 	leftover map[neg.Key]bool // groups nobody wants were seen or made, and not deleted
@@ -148,7 +149,7 @@ type Forecast struct {
 // Plan looks for all groups of k, observes and diffs, and writes nothing. With an error of
 // outcome Blocked the forecast says what would be done were it not for that.
 func (r *Reconciler) Plan(ctx context.Context, k neg.Key) (Forecast, error) {
-	scope, err := r.Open(ctx, k.Cluster)
+	scope, err := r.open(ctx, k.Cluster)
 	if err != nil {
 		return Forecast{}, err
 	}
@@ -168,7 +169,7 @@ func (r *Reconciler) Plan(ctx context.Context, k neg.Key) (Forecast, error) {
 // the Service.
 func (r *Reconciler) Look(ctx context.Context, k neg.Key, turn Turn) (Result, error) {
 	log := r.Log.With("key", k.String(), "chain", turn.Chain)
-	scope, err := r.Open(ctx, k.Cluster)
+	scope, err := r.open(ctx, k.Cluster)
 	if err != nil {
 		return Result{}, err
 	}
