@@ -68,7 +68,11 @@ func (c *Client) Detach(ctx context.Context, id neg.GroupID, endpoints []neg.End
 			if len(left) == 0 {
 				return nil, nil
 			}
-			if len(left) == len(part) {
+			switch {
+			case len(left) == len(part) && kindOf(err) == missing:
+				// Not found, and listed: lists lag. The next look sees which are left.
+				return nil, fmt.Errorf("detach %d endpoints from group %s: some are gone, though still listed", len(part), id)
+			case len(left) == len(part):
 				return nil, err // all are there: it is not about what is gone
 			}
 			part = left

@@ -265,6 +265,21 @@ func TestDetachTwice(t *testing.T) {
 	}
 }
 
+// TestDetachWhileListsLag: what is gone and still listed comes right with the lists.
+func TestDetachWhileListsLag(t *testing.T) {
+	clock := fakegce.NewManualClock(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC))
+	w := newCloud(t, fakegce.Options{Clock: clock, ListLag: time.Minute})
+	w.start(endpoints(3)...)
+	clock.Advance(time.Minute)
+	w.check(w.Detach(t.Context(), group, endpoints(1), time.Time{}))
+	if err := w.Detach(t.Context(), group, endpoints(3), time.Time{}); neg.OutcomeOf(err) != neg.Again {
+		t.Errorf("outcome %v: %v", neg.OutcomeOf(err), err)
+	}
+	clock.Advance(time.Minute)
+	w.check(w.Detach(t.Context(), group, endpoints(3), time.Time{}))
+	w.wantMembers()
+}
+
 // TestDetachRefused: when all that should go is there, the refusal is about something
 // else, and is said.
 func TestDetachRefused(t *testing.T) {

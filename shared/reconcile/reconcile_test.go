@@ -114,10 +114,13 @@ func TestAnnouncesNothingUnasked(t *testing.T) {
 func TestEverySwitch(t *testing.T) {
 	options := map[string]fakegce.Options{
 		"strict":         {},
-		"idempotent":     {AttachExisting: fakegce.Idempotent, DetachAbsent: fakegce.Idempotent},
-		"detach invalid": {DetachAbsent: fakegce.Invalid, InstanceEcho: "name"},
+		"idempotent":     {AttachExisting: fakegce.Idempotent, DetachAbsent: fakegce.Idempotent, MissingFingerprint: "optional"},
+		"detach invalid": {DetachAbsent: fakegce.Invalid, InstanceEcho: "name", MissingFingerprint: "conditionNotMet"},
 		"commit first":   {CommitAt: "accept", RequestIDReuse: "conflict"},
 		"overlap":        {RejectOverlap: true},
+		"lists lag":      {ListLag: 20 * time.Second},
+		"rate quota 403": {RateQuota: fewCalls, RateStatus: http.StatusForbidden},
+		"rate quota 429": {RateQuota: fewCalls, RateStatus: http.StatusTooManyRequests},
 	}
 	faults := map[string]fakegce.Fault{
 		"none":             {},
@@ -130,35 +133,76 @@ func TestEverySwitch(t *testing.T) {
 	}
 	for name, o := range options {
 		for trouble, f := range faults {
-			t.Run(name+"/"+trouble, func(t *testing.T) {
-				w := newWorld(t, o)
-				w.start(5, exposed(port80))
-				if trouble != "none" {
-					w.check(w.gce.AddFaults(f))
-				}
-				w.settle()
-				w.wantExact(w.generated(80), 80)
-				w.check(w.Roll("shop", "web"))
-				w.settle()
-				w.wantExact(w.generated(80), 80)
+			t.Run(name+"/"+trouble, func(t *testing.T) { liveThrough(t, o, f) })
+		}
+	}
+}
+
+// TestStaleLists: what lists no longer or not yet show is attached and detached again,
+// whatever the API says to that.
+func TestStaleLists(t *testing.T) {
+	conducts := []fakegce.Conduct{fakegce.Invalid, fakegce.NotFound, fakegce.Idempotent}
+	for _, attach := range conducts {
+		for _, detach := range conducts {
+			t.Run(fmt.Sprintf("attach %s, detach %s", attach, detach), func(t *testing.T) {
+				liveThrough(t, fakegce.Options{ListLag: 20 * time.Second, AttachExisting: attach, DetachAbsent: detach}, fakegce.Fault{})
 			})
 		}
 	}
 }
 
-// settle looks until a look succeeds, as redelivery does.
-func (w *world) settle() {
-	w.t.Helper()
-	var err error
-	for range 10 {
-		if _, err = w.look(); err == nil {
-			return
-		}
-		if neg.OutcomeOf(err) != neg.Again {
-			break
-		}
+// fewCalls are too few for one look at a Service of three zones.
+var fewCalls = map[string]int{
+	"default_per_region": 2, "network_endpoint_write_requests_per_region": 2, "network_endpoint_list_requests_per_region": 4,
+	"heavy_weight_read_requests": 1, "heavy_weight_read_requests_per_region": 4,
+}
+
+// liveThrough is the life of a Service: its Pods, others in their place, and its end.
+func liveThrough(t *testing.T, o fakegce.Options, f fakegce.Fault) {
+	clock := fakegce.NewManualClock(time.Now())
+	o.Clock = clock
+	w := newWorld(t, o)
+	w.start(5, exposed(port80))
+	if f.Status != 0 || f.Reset || f.WaitEarly {
+		w.check(w.gce.AddFaults(f))
 	}
-	w.t.Fatalf("not settled after redelivery: %v", err)
+	w.settle(clock, o)
+	w.wantExact(w.generated(80), 80)
+	w.check(w.Roll("shop", "web"))
+	w.settle(clock, o)
+	w.wantExact(w.generated(80), 80)
+	w.check(w.RemoveService("shop", "web"))
+	w.settle(clock, o)
+	if left := w.groups(); len(left) != 0 {
+		t.Errorf("groups left after the Service: %v", left)
+	}
+}
+
+// settle looks every 10 s, as redelivery and the sweep do in their time, until there was
+// nothing to do for longer than lists lag.
+func (w *world) settle(clock *fakegce.ManualClock, o fakegce.Options) {
+	w.t.Helper()
+	const between = 10 * time.Second
+	// An endpoint that is gone, and listed still, is refused like a bad one: that waits
+	// for the sweep. Nothing else here may be blocked.
+	swept := o.ListLag > 0 && o.DetachAbsent == fakegce.Invalid
+	var result reconcile.Result
+	var err error
+	for quiet, looks := time.Duration(0), 0; quiet <= o.ListLag && looks < 60; looks++ {
+		result, err = w.look()
+		switch {
+		case err != nil && neg.OutcomeOf(err) != neg.Again && !swept:
+			w.t.Fatalf("blocked: %v", err)
+		case len(result.Planned) > 0:
+			quiet = 0
+		case err == nil:
+			quiet += between
+		}
+		clock.Advance(between)
+	}
+	if err != nil || len(result.Planned) > 0 {
+		w.t.Fatalf("not settled after redelivery: %v\n%s", err, plan.Text(result.Planned))
+	}
 }
 
 // TestUnknownIsNotEmpty holds invariant 3: where the cluster cannot be read whole, nothing

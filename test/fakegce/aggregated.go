@@ -18,7 +18,7 @@ func listAll(coll collection) serveFunc {
 				continue
 			}
 			items[sc.String()] = nil
-			rows = append(rows, lq.rows(sc, s.docs(coll, shelf{c.project, sc, coll.name}))...)
+			rows = append(rows, lq.rows(sc, s.docs(coll, c, shelf{c.project, sc, coll.name}))...)
 		}
 		rows, next := lq.page(rows)
 		fillScopes(items, rows, coll.name)

@@ -42,6 +42,7 @@
 //     also "invalid" and "idempotent".
 //   - An endpoint named twice in one request follows the same two switches.
 //   - InstanceEcho: lists name an endpoint's instance by full URL; also "name".
+//   - ListLag: none. Lists, of endpoints too, show what there was so long ago.
 //   - CommitAt: a mutation is visible when its operation is done; also "accept".
 //   - RequestIDReuse: a request id seen again with another request answers the
 //     first operation; also "conflict" (409).

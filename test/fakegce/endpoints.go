@@ -114,6 +114,7 @@ func (s *Server) attach(b batch, cause Cause) *OperationError {
 		}
 		return &OperationError{Code: "LIMIT_EXCEEDED", Message: g.limitText(b.group.ref), HTTPStatus: http.StatusRequestEntityTooLarge}
 	}
+	s.remember(b.group.ref)
 	g.members = append(g.members, added...)
 	s.engine.Attach(b.group.ref.path(), addrPorts(added)...)
 	s.recordMembers(b.group, added, "attached", cause)
@@ -173,6 +174,7 @@ func (s *Server) dropMembers(res *resource, cause Cause, unwanted func(member) b
 	if len(dropped) == 0 {
 		return
 	}
+	s.remember(res.ref)
 	g.members = slices.Clip(kept)
 	s.engine.Detach(res.ref.path(), addrPorts(dropped)...)
 	s.drain(res, dropped)

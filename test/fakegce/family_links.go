@@ -11,6 +11,8 @@ import (
 
 // use says what a resource's links lead to, instead of what was said before.
 func (s *store) use(r ref, targets []ref) {
+	s.used(s.uses[r]...)
+	s.used(targets...)
 	for _, target := range s.uses[r] {
 		delete(s.users[target], r)
 	}

@@ -32,6 +32,7 @@ type Fault struct {
 	AfterCommit bool            `json:"afterCommit,omitempty"` // Status or Reset come when the work is done
 	Operation   *OperationError `json:"operation,omitempty"`   // the accepted operation fails
 	OpLatency   Duration        `json:"opLatency,omitempty"`   // of the operation, instead of the usual
+	ListLag     Duration        `json:"listLag,omitempty"`     // lists are so far behind; no further back than the fault was added
 	Unreachable string          `json:"unreachable,omitempty"` // a scope that aggregated lists miss, "zones/us-central1-a"
 	WaitEarly   bool            `json:"waitEarly,omitempty"`   // operations' wait returns at once
 
@@ -51,7 +52,12 @@ type armed struct {
 }
 
 // AddFaults arms faults, after those already armed.
-func (s *Server) AddFaults(list ...Fault) error { return s.faults.add(list) }
+func (s *Server) AddFaults(list ...Fault) error {
+	for _, f := range list {
+		s.reachBack(time.Duration(f.ListLag))
+	}
+	return s.faults.add(list)
+}
 
 // Faults lists what is armed, with how often each was met.
 func (s *Server) Faults() []Fault {

@@ -143,18 +143,10 @@ func (s *Server) lookup(coll collection, c *call) []doc {
 	return slices.DeleteFunc(docs, func(d doc) bool { return d["name"] != c.name })
 }
 
-func (s *Server) docs(coll collection, sh shelf) []doc {
+func (s *Server) docs(coll collection, c *call, sh shelf) []doc {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if coll.docs != nil {
-		return coll.docs(s, sh)
-	}
-	found := s.store.visible(sh)
-	docs := make([]doc, len(found))
-	for i, res := range found {
-		docs[i] = s.show(coll, res)
-	}
-	return docs
+	return s.listed(coll, sh, s.lag(c))
 }
 
 // show is a resource's document as it is served.
@@ -173,7 +165,7 @@ func listOne(coll collection) serveFunc {
 			return nil, err
 		}
 		sh := c.shelf(coll.name)
-		rows, next := lq.page(lq.rows(sh.scope, s.docs(coll, sh)))
+		rows, next := lq.page(lq.rows(sh.scope, s.docs(coll, c, sh)))
 		id := strings.TrimPrefix(c.path, "/")
 		answer := doc{"kind": coll.kind + "List", "id": id, "selfLink": linkRoot + id}
 		if len(rows) > 0 {

@@ -30,7 +30,7 @@ func (s *Server) listEndpoints(c *call) (any, *apiError) {
 	if parseErr != nil {
 		return nil, errInvalid("pageToken", c.query.Get("pageToken"), "Invalid page token.")
 	}
-	members, lookers, err := s.members(c.ref(groups.name), in.HealthStatus == "SHOW")
+	members, lookers, err := s.members(c, in.HealthStatus == "SHOW")
 	if err != nil {
 		return nil, err
 	}
@@ -51,20 +51,21 @@ func (s *Server) listEndpoints(c *call) (any, *apiError) {
 
 // members is a group's slice; appending to it or replacing it does not disturb
 // a reader. With health there are the backend services too that look at it, and
-// what they drain.
-func (s *Server) members(r ref, withHealth bool) ([]member, []looker, *apiError) {
+// what they drain, which lists that lag leave out.
+func (s *Server) members(c *call, withHealth bool) ([]member, []looker, *apiError) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	r, lag := c.ref(groups.name), s.lag(c)
 	res := s.store.find(r)
 	if res == nil {
 		return nil, nil, errNotFound(r.path())
 	}
-	members := res.state.(*group).members
+	members := s.membersOf(res, lag)
 	if !withHealth {
 		return members, nil, nil
 	}
 	lookers := s.lookers(r)
-	if !s.opts.DrainingHidden {
+	if !s.opts.DrainingHidden && lag <= 0 {
 		members = shown(res, lookers)
 	}
 	return members, lookers, nil

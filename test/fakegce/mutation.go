@@ -33,6 +33,7 @@ func (s *Server) commit(m mutation, cause Cause) *OperationError {
 	case "detachNetworkEndpoints":
 		return s.detach(batch{m.target, m.members}, cause)
 	}
+	s.remember(m.target.ref)
 	m.target.doc = m.draft.doc
 	s.store.use(m.target.ref, m.draft.uses)
 	return nil
@@ -54,6 +55,7 @@ func (s *Server) commitInsert(res *resource, cause Cause) *OperationError {
 	if err := s.overQuota(res); err != nil {
 		return err
 	}
+	s.remember(res.ref)
 	res.creating = false
 	if res.ref.collection == groups.name {
 		s.timeline.add(s.transition(res.ref, "created", nil, cause))
@@ -62,6 +64,7 @@ func (s *Server) commitInsert(res *resource, cause Cause) *OperationError {
 }
 
 func (s *Server) commitDelete(res *resource, cause Cause) {
+	s.remember(res.ref)
 	s.store.remove(res.ref)
 	switch res.ref.collection {
 	case groups.name:

@@ -25,9 +25,10 @@ type Options struct {
 	OpJitter  time.Duration // added to it, evenly between nothing and this
 	CommitAt  string        // "done" (default) or "accept"
 
-	AttachExisting Conduct // Invalid if empty
-	DetachAbsent   Conduct // NotFound if empty
-	InstanceEcho   string  // "url" (default) or "name"
+	AttachExisting Conduct       // Invalid if empty
+	DetachAbsent   Conduct       // NotFound if empty
+	InstanceEcho   string        // "url" (default) or "name"
+	ListLag        time.Duration // how far lists are behind what get shows
 	RejectOverlap  bool
 
 	// MissingFingerprint is the answer to a patch or an update without one:

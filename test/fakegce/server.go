@@ -24,6 +24,7 @@ type Server struct {
 	epoch      int // which reset this is: operations of an earlier one do nothing
 	engine     *health.Engine
 	targets    map[target]terms // that the engine has
+	past       past
 
 	calls    *journal
 	timeline *timeline
@@ -51,6 +52,8 @@ func New(opts Options) *Server {
 
 func (s *Server) clear() {
 	s.store = newStore()
+	s.store.used = s.rememberUsed
+	s.past = past{reach: s.opts.ListLag, changes: map[shelf][]change{}}
 	s.ops = map[shelf]map[string]*operation{}
 	s.opOrder = nil
 	s.requestIDs = map[requestKey]*operation{}

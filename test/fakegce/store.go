@@ -35,6 +35,7 @@ type store struct {
 	uses     map[ref][]ref        // by links, from the resource that holds them
 	users    map[ref]map[ref]bool // the same, the other way
 	lastID   uint64
+	used     func(...ref) // called before those who use a resource change
 
 	lastAddress int // of those given out to forwarding rules and reservations
 }
@@ -45,6 +46,7 @@ func newStore() *store {
 		shelves:  map[shelf]map[string]*resource{},
 		uses:     map[ref][]ref{},
 		users:    map[ref]map[ref]bool{},
+		used:     func(...ref) {},
 		lastID:   1_000_000_000_000_000_000 + rand.Uint64N(8_000_000_000_000_000_000),
 	}
 }

@@ -49,6 +49,7 @@ func parse(args []string) (settings, error) {
 	choice(fs, &c.AttachExisting, "attach-existing", "attaching what is attached", fakegce.Invalid, fakegce.NotFound, fakegce.Idempotent)
 	choice(fs, &c.DetachAbsent, "detach-absent", "detaching what is not there", fakegce.NotFound, fakegce.Invalid, fakegce.Idempotent)
 	choice(fs, &c.InstanceEcho, "instance-echo", "how listings name instances", "url", "name")
+	fs.DurationVar(&c.ListLag, "list-lag", 0, "how far lists are behind what get shows")
 	fs.BoolVar(&c.RejectOverlap, "reject-overlap", false, "400 resourceNotReady for a second mutation of a group in flight")
 	c.Quota = map[string]int{}
 	fs.Func("quota", "most resources of a metric, `METRIC=LIMIT`; may be repeated", func(v string) error { return fakegce.ParseQuota(c.Quota, v) })
