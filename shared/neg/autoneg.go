@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,16 +27,24 @@ type Attachment struct {
 	ID      BackendServiceID
 	Fields  Fields
 	Initial Fields
-	Metrics []CustomMetric
 
 	raw json.RawMessage // the entry, for the status
 }
 
-// A CustomMetric is one that balancing mode CUSTOM_METRICS follows.
+// A CustomMetric is one that balancing mode CUSTOM_METRICS follows, as the API has it.
 type CustomMetric struct {
 	Name           string  `json:"name"`
 	MaxUtilization float64 `json:"maxUtilization"`
 	DryRun         bool    `json:"dryRun,omitempty"`
+}
+
+// CustomMetrics is the value of the field customMetrics.
+func CustomMetrics(list []CustomMetric) JSON {
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // names and finite numbers always marshal
+	}
+	return JSON(b)
 }
 
 // autonegEntry is an item of backend_services.PORT.
@@ -163,6 +172,8 @@ func parseAttachment(k Key, number string, raw json.RawMessage, template string,
 	return a, a.capacity(e, owned)
 }
 
+func finite(q quoted) bool { return q >= 0 && !math.IsInf(float64(q), 0) }
+
 // balance chooses the balancing mode as autoneg does: custom metrics before rate before
 // connections.
 func (a *Attachment) balance(e autonegEntry) error {
@@ -174,17 +185,18 @@ func (a *Attachment) balance(e autonegEntry) error {
 	default:
 		return fmt.Errorf("field preference: want DEFAULT or PREFERRED, have %q", clip(e.Preference))
 	}
+	var metrics []CustomMetric
 	for _, m := range e.CustomMetrics {
-		if m.Name == "" || m.MaxUtilization < 0 || m.MaxUtilization > 1 {
+		if m.Name == "" || !(m.MaxUtilization >= 0 && m.MaxUtilization <= 1) {
 			return errors.New("field custom_metrics: want a name and max_utilization from 0 to 1")
 		}
-		a.Metrics = append(a.Metrics, CustomMetric{m.Name, float64(m.MaxUtilization), m.DryRun})
+		metrics = append(metrics, CustomMetric{m.Name, float64(m.MaxUtilization), m.DryRun})
 	}
 	switch {
-	case e.Rate < 0 || e.Connections < 0:
-		return errors.New("fields max_rate_per_endpoint and max_connections_per_endpoint: want no negative number")
-	case len(a.Metrics) > 0:
-		a.Fields["balancingMode"] = "CUSTOM_METRICS"
+	case !finite(e.Rate) || !finite(e.Connections):
+		return errors.New("fields max_rate_per_endpoint and max_connections_per_endpoint: want a number that is not negative")
+	case len(metrics) > 0:
+		a.Fields["balancingMode"], a.Fields["customMetrics"] = "CUSTOM_METRICS", CustomMetrics(metrics)
 	case e.Rate > 0:
 		a.Fields["balancingMode"], a.Fields["maxRatePerEndpoint"] = "RATE", float64(e.Rate)
 	case e.Connections > 0:

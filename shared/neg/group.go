@@ -44,10 +44,12 @@ type Group struct {
 	Endpoints []Endpoint // a set: sorted, without duplicates
 }
 
-// A State is all the groups of one Key, desired or observed. It is a value in normal
-// form: groups sorted by GroupID, endpoints sorted.
+// A State is all that one Key has in the cloud, desired or observed. It is a value in
+// normal form: everything sorted by its ID, endpoints sorted.
 type State struct {
-	Groups []Group
+	Groups          []Group
+	HealthChecks    []HealthCheck
+	BackendServices []BackendService
 }
 
 // NewState returns the normal form of groups. Two entries of one GroupID become one with

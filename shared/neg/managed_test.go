@@ -1,9 +1,6 @@
 package neg_test
 
 import (
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -11,15 +8,6 @@ import (
 
 	"github.com/negfleet/negfleet/shared/neg"
 )
-
-// show prints fields as "a=1 b=TWO", sorted.
-func show(f neg.Fields) string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(f)) {
-		parts = append(parts, fmt.Sprintf("%s=%v", name, f[name]))
-	}
-	return strings.Join(parts, " ")
-}
 
 func TestManaged(t *testing.T) {
 	const serving = "httpHealthCheck.portSpecification=USE_SERVING_PORT"
@@ -32,14 +20,14 @@ func TestManaged(t *testing.T) {
 			name:    "nothing said",
 			entry:   `{}`,
 			service: "loadBalancingScheme=EXTERNAL_MANAGED protocol=HTTP",
-			backend: "balancingMode=RATE maxRatePerEndpoint=1e+08",
+			backend: "balancingMode=RATE maxRatePerEndpoint=100000000",
 			check:   "checkIntervalSec=15 healthyThreshold=1 " + serving + " timeoutSec=15 type=HTTP unhealthyThreshold=2",
 		},
 		{
 			name: "the port's protocol and the readinessProbe", entry: `{}`, protocol: "GRPC",
 			probe:   neg.Probe{Type: "HTTP", Path: "/ready", Host: "shop.example", IntervalSec: 3, TimeoutSec: 1},
 			service: "loadBalancingScheme=EXTERNAL_MANAGED protocol=GRPC",
-			backend: "balancingMode=RATE maxRatePerEndpoint=1e+08",
+			backend: "balancingMode=RATE maxRatePerEndpoint=100000000",
 			check: "checkIntervalSec=3 healthyThreshold=1 httpHealthCheck.host=shop.example " + serving +
 				" httpHealthCheck.requestPath=/ready timeoutSec=1 type=HTTP unhealthyThreshold=2",
 		},
@@ -71,7 +59,7 @@ func TestManaged(t *testing.T) {
 			if service.ID.Name != "the-groups" || check.ID.Name != "the-groups" || service.HealthCheck != check.ID || !service.Managed {
 				t.Errorf("service %+v, check %+v", service, check)
 			}
-			got := []string{show(service.Fields), show(service.Backends[0].Fields), show(check.Fields)}
+			got := []string{service.Fields.String(), service.Backends[0].Fields.String(), check.Fields.String()}
 			if diff := cmp.Diff([]string{tc.service, tc.backend, tc.check}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -17,6 +17,9 @@ type ServicePort struct {
 	Name     string
 	Port     int32
 	Protocol string // TCP, UDP, SCTP
+	// AppProtocol is what the port speaks, by the annotation AnnotationAppProtocols or the
+	// field appProtocol, in the words of backend services: HTTP, HTTPS, HTTP2, …; empty: unsaid.
+	AppProtocol string
 }
 
 // Port returns the TCP entry of that number, else any entry of it.

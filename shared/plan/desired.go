@@ -13,7 +13,7 @@ import (
 // (https://cloud.google.com/load-balancing/docs/quotas).
 const MaxEndpoints = 10000
 
-// Desired returns the groups that the Service should have. What cannot be known from in is
+// Desired returns what the Service should have. What cannot be known from in is
 // taken from observed.
 //
 //	endpoint in the slices            attached
@@ -30,7 +30,9 @@ func Desired(in Input, observed neg.State) (neg.State, []Problem) {
 		groups = append(groups, wanted...)
 		problems = append(problems, found...)
 	}
-	return neg.NewState(groups...), problems
+	state := neg.NewState(groups...)
+	services, checks, found := desiredBackends(in, ports, state, observed)
+	return state.WithBackends(services, checks), append(problems, found...)
 }
 
 func desiredPort(in Input, p Port, observed neg.State) ([]neg.Group, []Problem) {

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,48 +11,91 @@ import (
 )
 
 // An Op is what a step does. Steps run in Op order, so that traffic always has somewhere
-// to go: capacity comes before removal.
+// to go: capacity comes before removal, and what others refer to before what refers to it.
 type Op int
 
 const (
-	CreateGroup Op = iota
+	CreateHealthCheck Op = iota
+	UpdateHealthCheck
+	CreateGroup
 	Attach
+	CreateBackendService
+	UpdateBackendService
+	AddBackend
+	UpdateBackend
 	Detach
+	RemoveBackend
 	DeleteGroup
+	DeleteBackendService
+	DeleteHealthCheck
 )
 
-func (o Op) String() string {
-	return [...]string{"create-group", "attach", "detach", "delete-group"}[o]
+var opNames = [...]string{
+	CreateHealthCheck: "create-health-check", UpdateHealthCheck: "update-health-check",
+	CreateGroup: "create-group", Attach: "attach",
+	CreateBackendService: "create-backend-service", UpdateBackendService: "update-backend-service",
+	AddBackend: "add-backend", UpdateBackend: "update-backend",
+	Detach: "detach", RemoveBackend: "remove-backend", DeleteGroup: "delete-group",
+	DeleteBackendService: "delete-backend-service", DeleteHealthCheck: "delete-health-check",
 }
+
+func (o Op) String() string { return opNames[o] }
 
 // Removes tells whether the op takes something away.
 func (o Op) Removes() bool { return o >= Detach }
 
-// A Step is one change of one group, and says why.
+// A Step is one change of one object, and says why.
 type Step struct {
-	Op        Op
-	Group     neg.GroupID
+	Op Op
+
+	Group     neg.GroupID // of the ops on groups
 	Port      int32
 	Endpoints []neg.Endpoint // of Attach and Detach
-	Why       string
+
+	Service  neg.BackendServiceID // of the ops on backend services
+	Backends []neg.Backend        // of the ops on backends; UpdateBackend's have what changes
+	Check    neg.HealthCheckID    // of the ops on health checks; what CreateBackendService refers to
+	Fields   neg.Fields           // all to create with, or those to update
+
+	Why string
 }
 
-// String is one line, and one more for each endpoint.
+// Target is the object that the step changes.
+func (s Step) Target() string {
+	switch s.Op {
+	case CreateHealthCheck, UpdateHealthCheck, DeleteHealthCheck:
+		return s.Check.String()
+	case CreateBackendService, UpdateBackendService, AddBackend, UpdateBackend, RemoveBackend, DeleteBackendService:
+		return s.Service.String()
+	}
+	return s.Group.String()
+}
+
+// String is one line, and one more for each endpoint, backend or field.
 func (s Step) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s", s.Op, s.Group, s.Why)
+	fmt.Fprintf(&b, "%s %s: %s", s.Op, s.Target(), s.Why)
 	for _, e := range s.Endpoints {
 		fmt.Fprintf(&b, "\n\t%s", e)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Fields)) {
+		fmt.Fprintf(&b, "\n\t%s %s", name, s.Fields.Text(name))
+	}
+	for _, backend := range s.Backends {
+		fmt.Fprintf(&b, "\n\t%s", backend)
 	}
 	return b.String()
 }
 
-// Headline is the first line of String, with a count in place of the endpoints.
+// Headline is the first line of String, with counts in place of the others.
 func (s Step) Headline() string {
-	if len(s.Endpoints) == 0 {
-		return fmt.Sprintf("%s %s: %s", s.Op, s.Group, s.Why)
+	switch {
+	case len(s.Endpoints) > 0:
+		return fmt.Sprintf("%s %s: %d endpoints: %s", s.Op, s.Target(), len(s.Endpoints), s.Why)
+	case len(s.Backends) > 0:
+		return fmt.Sprintf("%s %s: %d backends: %s", s.Op, s.Target(), len(s.Backends), s.Why)
 	}
-	return fmt.Sprintf("%s %s: %d endpoints: %s", s.Op, s.Group, len(s.Endpoints), s.Why)
+	return fmt.Sprintf("%s %s: %s", s.Op, s.Target(), s.Why)
 }
 
 // Text prints steps as goldens and "negfleet plan" show them.
@@ -67,17 +111,28 @@ func Text(steps []Step) string {
 // Diff returns the steps that turn observed into desired, in the order in which they
 // must run.
 func Diff(desired, observed neg.State) []Step {
+	steps := slices.Concat(diffGroups(desired, observed), diffBackends(desired, observed))
+	slices.SortStableFunc(steps, func(a, b Step) int {
+		return cmp.Or(cmp.Compare(a.Op, b.Op), a.Group.Compare(b.Group), a.Service.Compare(b.Service), a.Check.Compare(b.Check))
+	})
+	return steps
+}
+
+func diffGroups(desired, observed neg.State) []Step {
 	var steps []Step
+	add := func(op Op, g neg.Group, es []neg.Endpoint, why string) {
+		steps = append(steps, Step{Op: op, Group: g.GroupID, Port: g.Port, Endpoints: es, Why: why})
+	}
 	for _, want := range desired.Groups {
 		have, exists := observed.Group(want.GroupID)
 		if !exists {
-			steps = append(steps, Step{CreateGroup, want.GroupID, want.Port, nil, fmt.Sprintf("port %d has no group in this zone", want.Port)})
+			add(CreateGroup, want, nil, fmt.Sprintf("port %d has no group in this zone", want.Port))
 		}
 		if es := missing(want.Endpoints, have.Endpoints); len(es) > 0 {
-			steps = append(steps, Step{Attach, want.GroupID, want.Port, es, "live in the cluster, not in the group"})
+			add(Attach, want, es, "live in the cluster, not in the group")
 		}
 		if es := missing(have.Endpoints, want.Endpoints); len(es) > 0 {
-			steps = append(steps, Step{Detach, want.GroupID, want.Port, es, "terminating or gone"})
+			add(Detach, want, es, "terminating or gone")
 		}
 	}
 	why := "its port is not exposed any more"
@@ -89,11 +144,10 @@ func Diff(desired, observed neg.State) []Step {
 			continue
 		}
 		if len(have.Endpoints) > 0 {
-			steps = append(steps, Step{Detach, have.GroupID, have.Port, have.Endpoints, why})
+			add(Detach, have, have.Endpoints, why)
 		}
-		steps = append(steps, Step{DeleteGroup, have.GroupID, have.Port, nil, why})
+		add(DeleteGroup, have, nil, why)
 	}
-	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Or(cmp.Compare(a.Op, b.Op), a.Group.Compare(b.Group)) })
 	return steps
 }
 
@@ -115,6 +169,9 @@ func Apply(observed neg.State, steps []Step) neg.State {
 		groups[g.GroupID] = g
 	}
 	for _, s := range steps {
+		if s.Group == (neg.GroupID{}) {
+			continue
+		}
 		g := groups[s.Group]
 		g.GroupID, g.Port = s.Group, s.Port
 		switch s.Op {
@@ -132,5 +189,6 @@ func Apply(observed neg.State, steps []Step) neg.State {
 	for _, g := range groups {
 		all = append(all, g)
 	}
-	return neg.NewState(all...)
+	state := neg.NewState(all...)
+	return state.WithBackends(applyServices(observed.BackendServices, steps), applyChecks(observed.HealthChecks, steps))
 }

@@ -103,6 +103,16 @@ func parseCase(t *testing.T, sections map[string]string) (plan.Input, neg.State)
 		in.Ingress = append(in.Ingress, ref)
 	}
 	in.Slices = parseSlices(sections["slices"])
+	if value, ok := sections["managed"]; ok {
+		if in.Managed, err = neg.ParseManaged(value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if value, ok := sections["autoneg"]; ok {
+		if in.Attached, err = neg.ParseAutoneg(key, map[string]string{neg.AnnotationAutoneg: value}, neg.DefaultTemplate); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return in, parseState(t, sections["observed"])
 }
 
@@ -135,7 +145,7 @@ func parseService(t *testing.T, text string) *neg.Service {
 
 // parseSlices reads "slice NAME TYPE [NAME=NUMBER|NAME=nil …]" and, indented, "ADDRESS NODE [terminating]".
 func parseSlices(text string) []neg.Slice {
-	var slices []neg.Slice
+	var list []neg.Slice
 	for _, line := range lines(text) {
 		f := strings.Fields(line)
 		if strings.HasPrefix(line, "slice") {
@@ -149,10 +159,10 @@ func parseSlices(text string) []neg.Slice {
 				}
 				s.Ports = append(s.Ports, sp)
 			}
-			slices = append(slices, s)
+			list = append(list, s)
 			continue
 		}
-		last := &slices[len(slices)-1]
+		last := &list[len(list)-1]
 		e := neg.SliceEndpoint{Addresses: []string{f[0]}}
 		if len(f) > 1 && f[1] != "-" {
 			e.Node = f[1]
@@ -160,31 +170,83 @@ func parseSlices(text string) []neg.Slice {
 		e.Terminating = len(f) > 2 && f[2] == "terminating"
 		last.Endpoints = append(last.Endpoints, e)
 	}
-	return slices
+	return list
 }
 
 // parseState reads "group ZONE/NAME PORT" (NAME "generated": the generated one) and,
-// indented, "ADDRESS:PORT INSTANCE".
+// indented, "ADDRESS:PORT INSTANCE"; "service LOCATION/NAME [managed] [FIELD=VALUE …]" and,
+// indented, "backend ZONE/NAME [FIELD=VALUE …]"; "check LOCATION/NAME [FIELD=VALUE …]".
 func parseState(t *testing.T, text string) neg.State {
 	var groups []neg.Group
+	var services []neg.BackendService
+	var checks []neg.HealthCheck
 	for _, line := range lines(text) {
 		f := strings.Fields(line)
+		switch f[0] {
+		case "service":
+			s := neg.BackendService{ID: parseID(f[1])}
+			if s.Managed = len(f) > 2 && f[2] == "managed"; s.Managed {
+				s.HealthCheck = neg.HealthCheckID(s.ID)
+			}
+			s.Fields = parseFields(f[2:])
+			services = append(services, s)
+			continue
+		case "backend":
+			zone, name, _ := strings.Cut(f[1], "/")
+			s := &services[len(services)-1]
+			s.Backends = append(s.Backends, neg.Backend{Group: neg.GroupID{Zone: neg.Zone(zone), Name: generated(name)}, Fields: parseFields(f[2:])})
+			continue
+		case "check":
+			checks = append(checks, neg.HealthCheck{ID: neg.HealthCheckID(parseID(f[1])), Fields: parseFields(f[2:])})
+			continue
+		}
 		if strings.HasPrefix(line, "group") {
 			zone, name, _ := strings.Cut(f[1], "/")
 			port, err := strconv.Atoi(f[2])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if name == "generated" {
-				name = neg.GroupName(clusterUID, key, int32(port))
-			}
-			groups = append(groups, neg.Group{GroupID: neg.GroupID{Zone: neg.Zone(zone), Name: name}, Port: int32(port)})
+			groups = append(groups, neg.Group{GroupID: neg.GroupID{Zone: neg.Zone(zone), Name: generated(name)}, Port: int32(port)})
 			continue
 		}
 		last := &groups[len(groups)-1]
 		last.Endpoints = append(last.Endpoints, neg.Endpoint{Addr: netip.MustParseAddrPort(f[0]), Instance: f[1]})
 	}
-	return neg.NewState(groups...)
+	return neg.NewState(groups...).WithBackends(services, checks)
+}
+
+// generated turns "generated" and "generated-PORT" into the generated name.
+func generated(name string) string {
+	number, ok := strings.CutPrefix(name, "generated")
+	if !ok {
+		return name
+	}
+	port, err := strconv.Atoi(strings.TrimPrefix(number, "-"))
+	if err != nil {
+		port = 80
+	}
+	return neg.GroupName(clusterUID, key, int32(port))
+}
+
+func parseID(text string) neg.BackendServiceID {
+	region, name, _ := strings.Cut(text, "/")
+	if region == "global" {
+		region = ""
+	}
+	return neg.BackendServiceID{Region: region, Name: generated(name)}
+}
+
+func parseFields(pairs []string) neg.Fields {
+	fields := neg.Fields{}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if number, err := strconv.ParseFloat(value, 64); err == nil {
+			fields[name] = number
+		} else if ok {
+			fields[name] = value
+		}
+	}
+	return fields
 }
 
 func stateText(s neg.State) string {
@@ -194,6 +256,15 @@ func stateText(s neg.State) string {
 		for _, e := range g.Endpoints {
 			fmt.Fprintf(&b, "\t%s\n", e)
 		}
+	}
+	for _, s := range s.BackendServices {
+		fmt.Fprintf(&b, "service %s managed=%v %s\n", s.ID, s.Managed, s.Fields)
+		for _, backend := range s.Backends {
+			fmt.Fprintf(&b, "\t%s\n", backend)
+		}
+	}
+	for _, c := range s.HealthChecks {
+		fmt.Fprintf(&b, "check %s %s\n", c.ID, c.Fields)
 	}
 	return b.String()
 }

@@ -17,6 +17,10 @@ type Input struct {
 	Ingress  []neg.IngressPort
 	Slices   []neg.Slice
 	Nodes    map[string]neg.Node
+
+	Managed  []neg.Managed       // backend services that the Service asks for
+	Attached []neg.Attachment    // backend services of others that it wants to be in
+	Probes   map[int32]neg.Probe // by Service port: what its Pods' readinessProbe says
 }
 
 // A Problem is something that keeps a part of a Service from being as asked. The rest is
@@ -31,6 +35,7 @@ type Port struct {
 	Number int32
 	Name   string // of the Service port; "" when unnamed
 	Group  string // name of its groups
+	App    string // its protocol, as backend services call it; "" when unsaid
 	held   bool   // it cannot be resolved now: its groups stay as observed
 }
 
@@ -80,7 +85,7 @@ func resolve(in Input, e neg.ExposedPort, source string) (Port, *Problem) {
 		p.held = true
 		return p, &Problem{"ProtocolNotSupported", fmt.Sprintf("port %d is %s; network endpoint groups of Pods carry TCP", e.Port, found.Protocol)}
 	}
-	p.Name = found.Name
+	p.Name, p.App = found.Name, found.AppProtocol
 	return p, nil
 }
 

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +23,7 @@ func FuzzDiff(f *testing.F) {
 	f.Add([]byte{255, 0, 255, 0}, []byte{7})
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		desired, observed := stateOf(a), stateOf(b)
+		desired = keepOurs(desired, observed)
 		steps := plan.Diff(desired, observed)
 		if d := cmp.Diff(desired, plan.Apply(observed, steps), sameState); d != "" {
 			t.Fatalf("after the plan (-desired +got):\n%s\n%s", d, plan.Text(steps))
@@ -41,6 +43,15 @@ func FuzzDiff(f *testing.F) {
 	})
 }
 
+// keepOurs drops what Desired never asks for: that ours become someone else's.
+func keepOurs(desired, observed neg.State) neg.State {
+	services := slices.DeleteFunc(desired.BackendServices, func(s neg.BackendService) bool {
+		have, _ := observed.BackendService(s.ID)
+		return have.Managed && !s.Managed
+	})
+	return desired.WithBackends(services, desired.HealthChecks)
+}
+
 func removes(steps []plan.Step) bool {
 	for _, s := range steps {
 		if s.Op.Removes() {
@@ -51,10 +62,23 @@ func removes(steps []plan.Step) bool {
 }
 
 // stateOf makes a state of bytes: each is a group (2 bits of zone, 1 of name) with an
-// endpoint, and an even one an empty group.
+// endpoint, an even one an empty group; some are backends of a service of ours, of someone
+// else's, and health checks as well.
 func stateOf(data []byte) neg.State {
 	var groups []neg.Group
+	var services []neg.BackendService
+	var checks []neg.HealthCheck
 	for _, x := range data {
+		id := neg.BackendServiceID{Region: []string{"", "r"}[x&1], Name: fmt.Sprintf("service-%d", x>>1&1)}
+		fields := neg.Fields{"timeoutSec": float64(x >> 6)}
+		switch x >> 4 & 3 {
+		case 1:
+			services = append(services, neg.BackendService{ID: id, Managed: true, Fields: fields, HealthCheck: neg.HealthCheckID{Name: fmt.Sprint("check-", x>>7)}})
+		case 2:
+			services = append(services, neg.BackendService{ID: id, Backends: []neg.Backend{{Group: neg.GroupID{Zone: "z", Name: fmt.Sprint("group-", x>>2&3)}, Fields: fields}}})
+		case 3:
+			checks = append(checks, neg.HealthCheck{ID: neg.HealthCheckID(id), Fields: fields})
+		}
 		g := neg.Group{GroupID: neg.GroupID{Zone: neg.Zone(fmt.Sprintf("zone-%d", x&3)), Name: fmt.Sprintf("group-%d", x>>2&1)}, Port: 80 + int32(x>>2&1)}
 		if x&8 != 0 {
 			ip := netip.AddrFrom4([4]byte{10, 0, 0, x >> 4})
@@ -62,7 +86,7 @@ func stateOf(data []byte) neg.State {
 		}
 		groups = append(groups, g)
 	}
-	return neg.NewState(groups...)
+	return neg.NewState(groups...).WithBackends(services, checks)
 }
 
 // FuzzDesired: whatever the slices hold, Desired does not panic, wants each address once
