@@ -218,6 +218,13 @@ var conversation = []struct{ verb, path, body string }{
 	{"PATCH", "global/targetHttpsProxies/p", `{"fingerprint":"FP","description":"d"}`},
 	{"POST", "targetHttpsProxies/p/setUrlMap", `{"urlMap":"global/urlMaps/m"}`},
 	{"POST", "targetHttpsProxies/p/setSslCertificates", `{"sslCertificates":["global/sslCertificates/c"]}`},
+	{"POST", "global/targetHttpsProxies/p/setQuicOverride", `{"quicOverride":"ENABLE"}`},
+	{"POST", "global/targetHttpsProxies/p/setSslPolicy", `{"sslPolicy":"global/sslPolicies/modern"}`},
+	{"POST", "global/targetHttpsProxies/p/setCertificateMap", `{"certificateMap":"//certificatemanager.googleapis.com/projects/p1/locations/global/certificateMaps/m"}`},
+	{"GET", "global/targetHttpsProxies/p", ""},
+	{"POST", "global/backendServices/s/setSecurityPolicy", `{"securityPolicy":"global/securityPolicies/a"}`},
+	{"POST", "global/backendServices/s/setEdgeSecurityPolicy", `{"securityPolicy":"global/securityPolicies/a"}`},
+	{"GET", "global/backendServices/s", ""},
 	{"POST", "global/addresses", `{"name":"a"}`},
 	{"GET", "global/addresses", ""},
 	{"POST", "global/forwardingRules", `{"name":"f","IPAddress":"global/addresses/a","target":"global/targetHttpProxies/p","portRange":"80","labels":{"target":"x"}}`},
@@ -225,6 +232,9 @@ var conversation = []struct{ verb, path, body string }{
 	{"GET", "global/forwardingRules", ""},
 	{"PATCH", "global/forwardingRules/f", `{"description":"d"}`},
 	{"POST", "global/forwardingRules/f/setTarget", `{"target":"global/targetHttpsProxies/p"}`},
+	{"POST", "global/forwardingRules/f/setLabels", `{"labelFingerprint":"LP","labels":{"team":"shop"}}`},
+	{"GET", "global/forwardingRules/f", ""},
+	{"POST", "global/addresses/a/setLabels", `{"labelFingerprint":"LP","labels":{"team":"shop"}}`},
 	{"GET", "global/addresses/a", ""},
 	{"POST", "regions/R/urlMaps", `{"name":"m","defaultService":"regions/R/backendServices/s","hostRules":[{"hosts":["*"],"pathMatcher":"p"}],"pathMatchers":[{"name":"p","defaultService":"regions/R/backendServices/s","pathRules":[{"paths":["/x"],"service":"regions/R/backendServices/s"}]}]}`},
 	{"GET", "regions/R/urlMaps/m", ""},
@@ -252,7 +262,11 @@ var conversation = []struct{ verb, path, body string }{
 	{"GET", "regions/R/forwardingRules", ""},
 	{"PATCH", "regions/R/forwardingRules/f", `{"description":"d"}`},
 	{"POST", "regions/R/forwardingRules/f/setTarget", `{"target":"regions/R/targetHttpsProxies/p"}`},
+	{"POST", "regions/R/forwardingRules/f/setLabels", `{"labelFingerprint":"LP","labels":{"team":"shop"}}`},
+	{"GET", "regions/R/forwardingRules/f", ""},
+	{"POST", "regions/R/addresses/a/setLabels", `{"labelFingerprint":"LP","labels":{"team":"shop"}}`},
 	{"GET", "regions/R/addresses/a", ""},
+	{"POST", "regions/R/backendServices/s/setSecurityPolicy", `{"securityPolicy":"regions/R/securityPolicies/a"}`},
 	{"POST", "global/firewalls", `{"name":"w","allowed":[{"IPProtocol":"tcp","ports":["80"]}],"sourceRanges":["35.191.0.0/16"]}`},
 	{"GET", "global/firewalls/w", ""},
 	{"GET", "global/firewalls", ""},
@@ -336,6 +350,10 @@ func TestAnswersConform(t *testing.T) {
 		if strings.Contains(body, `"FP"`) {
 			now, _ := ask(t, "GET", base+path, "")["fingerprint"].(string)
 			body = strings.Replace(body, "FP", now, 1)
+		}
+		if strings.Contains(body, `"LP"`) {
+			now, _ := ask(t, "GET", base+strings.TrimSuffix(path, "/setLabels"), "")["labelFingerprint"].(string)
+			body = strings.Replace(body, "LP", now, 1)
 		}
 		answer := ask(t, c.verb, base+path, body)
 		calls := server.Calls(fakegce.CallFilter{})

@@ -12,6 +12,7 @@ type family struct {
 	defaults doc
 	stamped  bool // carries a fingerprint
 	guarded  bool // a patch or an update has to name it
+	labelled bool
 
 	// complete fills in what depends on other fields, and validates.
 	complete func(*Server, *draft) *apiError
@@ -64,6 +65,9 @@ func (s *Server) draft(f *family, res *resource, in doc) (*draft, *apiError) {
 	}
 	if f.stamped {
 		d.doc["fingerprint"] = newFingerprint()
+	}
+	if f.labelled {
+		return d, d.completeLabels()
 	}
 	return d, nil
 }
@@ -125,10 +129,11 @@ func updateOne(f *family) serveFunc {
 	}
 }
 
-// setOne serves a method that sets one field of a resource.
-func setOne(f *family, kind, field string) serveFunc {
+// setOne serves a method that sets one field of a resource to one of the body;
+// nothing there takes it away.
+func setOne(f *family, kind, from, field string) serveFunc {
 	return func(s *Server, c *call) (any, *apiError) {
-		return s.change(f, c, kind, func(old, in doc) doc { return old.with(field, in[field]) })
+		return s.change(f, c, kind, func(old, in doc) doc { return merge(old, doc{field: in[from]}) })
 	}
 }
 

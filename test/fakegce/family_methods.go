@@ -40,9 +40,28 @@ func setMethods(here string) []Method {
 		setMethod("regionTargetHttpsProxies", here, targetHTTPSProxies, "setUrlMap", "urlMap"),
 		setMethod("targetHttpsProxies", "", targetHTTPSProxies, "setSslCertificates", "sslCertificates"),
 		setMethod("regionTargetHttpsProxies", here, targetHTTPSProxies, "setSslCertificates", "sslCertificates"),
+		setMethod("targetHttpsProxies", "global", targetHTTPSProxies, "setCertificateMap", "certificateMap"),
+		setMethod("targetHttpsProxies", "global", targetHTTPSProxies, "setQuicOverride", "quicOverride"),
+		setMethod("targetHttpsProxies", "global", targetHTTPSProxies, "setSslPolicy", "sslPolicy"),
 		setMethod("globalForwardingRules", "global", forwardingRules, "setTarget", "target"),
 		setMethod("forwardingRules", here, forwardingRules, "setTarget", "target"),
+		setMethod("backendServices", "global", backendServices, "setSecurityPolicy", "securityPolicy"),
+		setMethod("regionBackendServices", here, backendServices, "setSecurityPolicy", "securityPolicy"),
+		{ID: "backendServices.setEdgeSecurityPolicy", HTTP: http.MethodPost, Query: mutationParams, resource: "backendService",
+			Path:  "projects/{project}/global/backendServices/{backendService}/setEdgeSecurityPolicy",
+			serve: setOne(backendServices, "setEdgeSecurityPolicy", "securityPolicy", "edgeSecurityPolicy")},
+		labelsMethod("globalForwardingRules", "global", forwardingRules),
+		labelsMethod("forwardingRules", here, forwardingRules, mutationParams...),
+		labelsMethod("globalAddresses", "global", addresses),
+		labelsMethod("addresses", here, addresses, mutationParams...),
 	}
+}
+
+// labelsMethod is setLabels of a family, whose path names the resource in its own
+// way.
+func labelsMethod(id, in string, f *family, query ...string) Method {
+	return Method{ID: id + ".setLabels", HTTP: http.MethodPost, Path: "projects/{project}/" + in + "/" + f.name + "/{resource}/setLabels",
+		resource: "resource", Query: query, serve: setLabels(f)}
 }
 
 func aggregatedMethods(families ...*family) []Method {
@@ -80,7 +99,7 @@ func setMethod(id, in string, f *family, name, field string) Method {
 		path += in + "/"
 	}
 	return Method{ID: id + "." + name, HTTP: http.MethodPost, Path: path + f.name + "/{" + f.one + "}/" + name,
-		resource: f.one, Query: mutationParams, serve: setOne(f, name, field)}
+		resource: f.one, Query: mutationParams, serve: setOne(f, name, field, field)}
 }
 
 func serviceMethods(id, in string) []Method {

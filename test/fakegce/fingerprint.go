@@ -17,6 +17,9 @@ func newFingerprint() string {
 // checkFingerprint holds the fingerprint of a change against the resource's: in
 // the body, where patch and update need it, and in If-Match.
 func (s *Server) checkFingerprint(f *family, c *call, res *resource, in doc) *apiError {
+	if strings.HasSuffix(c.method.ID, ".setLabels") {
+		return checkLabelFingerprint(res, in)
+	}
 	if !f.stamped {
 		return nil
 	}

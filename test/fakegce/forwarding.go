@@ -20,20 +20,17 @@ var (
 			"network":        {networks.name},
 			"subnetwork":     {subnetworks.name},
 		},
-		defaults: doc{"IPProtocol": "TCP", "loadBalancingScheme": "EXTERNAL", "networkTier": "PREMIUM", "labelFingerprint": noLabels},
-		stamped:  true, complete: completeForwardingRule,
+		defaults: doc{"IPProtocol": "TCP", "loadBalancingScheme": "EXTERNAL", "networkTier": "PREMIUM"},
+		stamped:  true, labelled: true, complete: completeForwardingRule,
 	}
 	addresses = &family{
 		collection: collection{name: "addresses", kind: "compute#address", scopes: []scopeKind{region, global}, view: viewAddress},
 		one:        "address",
 		links:      map[string][]string{"network": {networks.name}, "subnetwork": {subnetworks.name}},
-		defaults:   doc{"addressType": "EXTERNAL", "description": "", "labelFingerprint": noLabels},
-		complete:   completeAddress,
+		defaults:   doc{"addressType": "EXTERNAL", "description": ""},
+		labelled:   true, complete: completeAddress,
 	}
 )
-
-// noLabels is the fingerprint of the empty set of labels.
-const noLabels = "42WmSpB8rSM="
 
 // viewAddress adds who uses the address.
 func viewAddress(s *Server, res *resource) doc {
@@ -74,7 +71,7 @@ func completeAddress(s *Server, d *draft) *apiError {
 	if _, err := netip.ParseAddr(in.Address); err != nil {
 		return errInvalid("resource.address", in.Address, "Invalid IP address specified.")
 	}
-	if s.addressOf(d.ref.shelf, in.Address) != nil {
+	if other := s.addressOf(d.ref.shelf, in.Address); other != nil && other.ref != d.ref {
 		return errInvalid("resource.address", in.Address, "Specified IP address is already reserved.")
 	}
 	return nil

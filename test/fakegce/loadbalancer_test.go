@@ -95,7 +95,7 @@ func TestForwardingRuleAsServed(t *testing.T) {
 	c.ok("POST", everywhere+"forwardingRules", `{"name":"g","target":"global/targetHttpProxies/p","portRange":"8080","IPAddress":"global/addresses/a","labels":{"target":"x"}}`)
 	got := without(c.ok("GET", everywhere+"forwardingRules/g", ""), "fingerprint")
 	want := parsed(t, `{"IPAddress":"198.51.100.7","IPProtocol":"TCP","portRange":"8080-8080","loadBalancingScheme":"EXTERNAL",
-		"networkTier":"PREMIUM","labels":{"target":"x"},"labelFingerprint":"42WmSpB8rSM=",
+		"networkTier":"PREMIUM","labels":{"target":"x"},"labelFingerprint":"AiEKcYqc2ok=",
 		"target":"https://www.googleapis.com/compute/v1/projects/p1/global/targetHttpProxies/p"}`)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
