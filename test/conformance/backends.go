@@ -7,31 +7,6 @@ import (
 	"google.golang.org/api/compute/v1"
 )
 
-// globally waits for a global operation and fails the test if it, or its call,
-// failed.
-func (w *world) globally(op *compute.Operation, err error) *compute.Operation {
-	w.Helper()
-	for err == nil && op.Status != "DONE" {
-		op, err = w.svc.GlobalOperations.Wait(w.Project, op.Name).Context(w.ctx).Do()
-	}
-	if err != nil {
-		w.Fatal(err)
-	}
-	if op.Error != nil {
-		w.Fatalf("operation %s failed: %v", op.Name, op.Error.Errors[0].Message)
-	}
-	return op
-}
-
-// discard deletes after the test what may be gone already.
-func (w *world) discard(remove func() (*compute.Operation, error)) {
-	w.Cleanup(func() {
-		if op, err := remove(); code(err) != 404 {
-			w.globally(op, err)
-		}
-	})
-}
-
 // healthCheck makes one that probes the serving port.
 func (w *world) healthCheck(name string) *compute.HealthCheck {
 	w.Helper()
@@ -39,7 +14,7 @@ func (w *world) healthCheck(name string) *compute.HealthCheck {
 		Name: w.token + "-" + name, Type: "HTTP", CheckIntervalSec: 15,
 		HttpHealthCheck: &compute.HTTPHealthCheck{PortSpecification: "USE_SERVING_PORT", RequestPath: "/healthz"},
 	}
-	w.globally(w.svc.HealthChecks.Insert(w.Project, hc).Context(w.ctx).Do())
+	w.done(w.svc.HealthChecks.Insert(w.Project, hc).Context(w.ctx).Do())
 	w.discard(func() (*compute.Operation, error) {
 		return w.svc.HealthChecks.Delete(w.Project, hc.Name).Context(w.ctx).Do()
 	})
@@ -65,7 +40,7 @@ func (w *world) service(hc *compute.HealthCheck, groups ...string) *compute.Back
 	for _, group := range groups {
 		bs.Backends = append(bs.Backends, w.backend(group))
 	}
-	w.globally(w.svc.BackendServices.Insert(w.Project, bs).Context(w.ctx).Do())
+	w.done(w.svc.BackendServices.Insert(w.Project, bs).Context(w.ctx).Do())
 	w.discard(func() (*compute.Operation, error) {
 		return w.svc.BackendServices.Delete(w.Project, bs.Name).Context(w.ctx).Do()
 	})
@@ -98,7 +73,7 @@ func healthCheckLife(w *world) {
 	if hc.CheckIntervalSec != 15 || hc.TimeoutSec != 5 || hc.HealthyThreshold != 2 || hc.UnhealthyThreshold != 2 {
 		w.Errorf("every %d s for %d s, %d and %d times", hc.CheckIntervalSec, hc.TimeoutSec, hc.HealthyThreshold, hc.UnhealthyThreshold)
 	}
-	w.globally(w.svc.HealthChecks.Patch(w.Project, hc.Name, &compute.HealthCheck{HealthyThreshold: 1}).Context(w.ctx).Do())
+	w.done(w.svc.HealthChecks.Patch(w.Project, hc.Name, &compute.HealthCheck{HealthyThreshold: 1}).Context(w.ctx).Do())
 	now := w.readHealthCheck(hc.Name)
 	if now.HealthyThreshold != 1 || now.CheckIntervalSec != 15 || now.HttpHealthCheck.RequestPath != "/healthz" {
 		w.Errorf("after a patch: %+v", now)
@@ -117,10 +92,10 @@ func fingerprints(w *world) {
 	op, err := w.patchService(bs.Name, &compute.BackendService{TimeoutSec: 40})
 	w.Logf("without a fingerprint: %v", err)
 	if c := code(err); c != 400 && c != 412 {
-		w.globally(op, err)
+		w.done(op, err)
 	}
 	bs = w.readService(bs.Name)
-	w.globally(w.patchService(bs.Name, &compute.BackendService{TimeoutSec: 41, Fingerprint: bs.Fingerprint}))
+	w.done(w.patchService(bs.Name, &compute.BackendService{TimeoutSec: 41, Fingerprint: bs.Fingerprint}))
 	now := w.readService(bs.Name)
 	if now.TimeoutSec != 41 || now.Fingerprint == bs.Fingerprint || len(now.Backends) != 1 {
 		w.Errorf("after a patch: %d s, %s of %s, %d backends", now.TimeoutSec, now.Fingerprint, bs.Fingerprint, len(now.Backends))
@@ -151,7 +126,7 @@ func backendsWhole(w *world) {
 		{[]*compute.Backend{}, []string{"Backends"}, nil},
 	} {
 		now := w.readService(bs.Name)
-		w.globally(w.patchService(bs.Name, &compute.BackendService{
+		w.done(w.patchService(bs.Name, &compute.BackendService{
 			Fingerprint: now.Fingerprint, Backends: step.backends, ForceSendFields: step.force,
 		}))
 		var got []string
@@ -183,6 +158,6 @@ func groupInUse(w *world) {
 	if err != nil || health.Kind != "compute#backendServiceGroupHealth" || len(health.HealthStatus) > 0 {
 		w.Errorf("health of a group without endpoints: %+v, %v", health, err)
 	}
-	w.globally(w.svc.BackendServices.Delete(w.Project, bs.Name).Context(w.ctx).Do())
+	w.done(w.svc.BackendServices.Delete(w.Project, bs.Name).Context(w.ctx).Do())
 	w.done(w.svc.NetworkEndpointGroups.Delete(w.Project, w.Zone, g.Name).Context(w.ctx).Do())
 }

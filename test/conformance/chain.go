@@ -12,14 +12,20 @@ func loadBalancerChain(w *world) {
 	g := w.group("a")
 	w.insert(g)
 	bs := w.service(w.healthCheck("h"), g.Name)
-	name := w.token + "-chain"
-	w.globally(w.svc.UrlMaps.Insert(w.Project, &compute.UrlMap{Name: name, DefaultService: bs.SelfLink}).Context(w.ctx).Do())
+	w.chainHolds(bs, w.serve(bs.SelfLink))
+}
+
+// serve leads a forwarding rule to a backend service; all that is between has one name.
+func (w *world) serve(service string) (name string) {
+	w.Helper()
+	name = w.token + "-chain"
+	w.done(w.svc.UrlMaps.Insert(w.Project, &compute.UrlMap{Name: name, DefaultService: service}).Context(w.ctx).Do())
 	w.discard(func() (*compute.Operation, error) { return w.svc.UrlMaps.Delete(w.Project, name).Context(w.ctx).Do() })
-	w.globally(w.svc.TargetHttpProxies.Insert(w.Project, &compute.TargetHttpProxy{Name: name, UrlMap: "global/urlMaps/" + name}).Context(w.ctx).Do())
+	w.done(w.svc.TargetHttpProxies.Insert(w.Project, &compute.TargetHttpProxy{Name: name, UrlMap: "global/urlMaps/" + name}).Context(w.ctx).Do())
 	w.discard(func() (*compute.Operation, error) {
 		return w.svc.TargetHttpProxies.Delete(w.Project, name).Context(w.ctx).Do()
 	})
-	w.globally(w.svc.GlobalAddresses.Insert(w.Project, &compute.Address{Name: name}).Context(w.ctx).Do())
+	w.done(w.svc.GlobalAddresses.Insert(w.Project, &compute.Address{Name: name}).Context(w.ctx).Do())
 	w.discard(func() (*compute.Operation, error) {
 		return w.svc.GlobalAddresses.Delete(w.Project, name).Context(w.ctx).Do()
 	})
@@ -27,14 +33,14 @@ func loadBalancerChain(w *world) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.globally(w.svc.GlobalForwardingRules.Insert(w.Project, &compute.ForwardingRule{
+	w.done(w.svc.GlobalForwardingRules.Insert(w.Project, &compute.ForwardingRule{
 		Name: name, Target: "global/targetHttpProxies/" + name, PortRange: "80", IPAddress: address.Address,
 		LoadBalancingScheme: "EXTERNAL_MANAGED",
 	}).Context(w.ctx).Do())
 	w.discard(func() (*compute.Operation, error) {
 		return w.svc.GlobalForwardingRules.Delete(w.Project, name).Context(w.ctx).Do()
 	})
-	w.chainHolds(bs, name)
+	return name
 }
 
 func (w *world) chainHolds(bs *compute.BackendService, name string) {
@@ -58,24 +64,20 @@ func (w *world) chainHolds(bs *compute.BackendService, name string) {
 // regionalServices: services of a region live beside the global ones, and their
 // operations are the region's.
 func regionalServices(w *world) {
-	here := w.Zone[:strings.LastIndex(w.Zone, "-")]
-	name := w.token + "-r"
-	wait := func(op *compute.Operation, err error) {
-		w.Helper()
-		for err == nil && op.Status != "DONE" {
-			op, err = w.svc.RegionOperations.Wait(w.Project, here, op.Name).Context(w.ctx).Do()
-		}
-		if err != nil || op.Error != nil {
-			w.Fatalf("%v, %+v", err, op)
-		}
-	}
-	wait(w.svc.RegionHealthChecks.Insert(w.Project, here, &compute.HealthCheck{Name: name, Type: "TCP", TcpHealthCheck: &compute.TCPHealthCheck{Port: 80}}).Context(w.ctx).Do())
-	w.Cleanup(func() { wait(w.svc.RegionHealthChecks.Delete(w.Project, here, name).Context(w.ctx).Do()) })
-	wait(w.svc.RegionBackendServices.Insert(w.Project, here, &compute.BackendService{
+	here, name := w.region(), w.token+"-r"
+	w.done(w.svc.RegionHealthChecks.Insert(w.Project, here, &compute.HealthCheck{
+		Name: name, Type: "TCP", TcpHealthCheck: &compute.TCPHealthCheck{Port: 80},
+	}).Context(w.ctx).Do())
+	w.discard(func() (*compute.Operation, error) {
+		return w.svc.RegionHealthChecks.Delete(w.Project, here, name).Context(w.ctx).Do()
+	})
+	w.done(w.svc.RegionBackendServices.Insert(w.Project, here, &compute.BackendService{
 		Name: name, LoadBalancingScheme: "INTERNAL_MANAGED", Protocol: "HTTP",
 		HealthChecks: []string{"regions/" + here + "/healthChecks/" + name},
 	}).Context(w.ctx).Do())
-	w.Cleanup(func() { wait(w.svc.RegionBackendServices.Delete(w.Project, here, name).Context(w.ctx).Do()) })
+	w.discard(func() (*compute.Operation, error) {
+		return w.svc.RegionBackendServices.Delete(w.Project, here, name).Context(w.ctx).Do()
+	})
 	all, err := w.svc.BackendServices.AggregatedList(w.Project).Filter(`name = "` + name + `"`).Context(w.ctx).Do()
 	if err != nil {
 		w.Fatal(err)
@@ -88,7 +90,7 @@ func regionalServices(w *world) {
 
 func firewallRule(w *world) {
 	name := w.token + "-w"
-	w.globally(w.svc.Firewalls.Insert(w.Project, &compute.Firewall{
+	w.done(w.svc.Firewalls.Insert(w.Project, &compute.Firewall{
 		Name: name, Network: w.Network, SourceRanges: []string{"35.191.0.0/16", "130.211.0.0/22"},
 		Allowed: []*compute.FirewallAllowed{{IPProtocol: "tcp", Ports: []string{"8080"}}},
 	}).Context(w.ctx).Do())

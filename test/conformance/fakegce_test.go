@@ -1,8 +1,9 @@
 package conformance
 
 import (
-	"fmt"
+	"context"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,13 +49,64 @@ func TestFakeGCE(t *testing.T) {
 			Run(t, target)
 		})
 	}
+	t.Run("no instance", func(t *testing.T) {
+		t.Parallel()
+		_, target := emulator(t, fakegce.Options{})
+		target.Instance = ""
+		Run(t, target)
+	})
+	t.Run("one address", func(t *testing.T) {
+		t.Parallel()
+		_, target := emulator(t, fakegce.Options{})
+		target.Addresses = netip.MustParsePrefix("10.132.0.2/32")
+		Run(t, target)
+	})
 }
 
-// TestNobodyLeavesGroups: a run cleans up after itself, as a real project needs.
-func TestNobodyLeavesGroups(t *testing.T) {
-	server, target := emulator(t, fakegce.Options{})
-	t.Run("run", func(t *testing.T) { Run(t, target) })
-	if left := server.Groups(); len(left) > 0 {
-		t.Error(fmt.Sprint(left))
+// TestSweep removes what is left of a whole load balancer, of this prefix alone.
+func TestSweep(t *testing.T) {
+	_, target := emulator(t, fakegce.Options{})
+	run := Prefix + "old"
+	t.Run("leave", func(t *testing.T) {
+		ctx, broken := context.WithCancel(t.Context())
+		started := target
+		started.Context = ctx
+		w := newWorld(t, started, run)
+		regionalServices(w)
+		firewallRule(w)
+		loadBalancerChain(w)
+		broken() // so nothing is discarded
+	})
+	bystander := newWorld(t, target, "somebody")
+	bystander.inserted("else")
+	before := bystander.everything()
+	if n := len(before); n != 11 {
+		t.Fatalf("%d resources: %v", n, before)
 	}
+	if removed, err := Sweep(t.Context(), target, Prefix, time.Now().Add(-time.Hour)); len(removed) > 0 || err != nil {
+		t.Errorf("removed the young: %v, %v", removed, err)
+	}
+	removed, err := Sweep(t.Context(), target, Prefix, time.Now().Add(time.Hour))
+	if err != nil || len(removed) != 10 {
+		t.Errorf("removed %v, %v", removed, err)
+	}
+	if after := bystander.everything(); len(after) != 1 || !strings.Contains(after[0], "somebody") {
+		t.Errorf("kept %v", after)
+	}
+	if _, err := Sweep(t.Context(), target, "", time.Now()); err == nil {
+		t.Error("swept without a prefix")
+	}
+}
+
+// everything lists what there is, of any name.
+func (w *world) everything() (paths []string) {
+	w.Helper()
+	found, err := leftovers(w.ctx, w.svc, w.Project, "", time.Time{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, l := range found {
+		paths = append(paths, l.path)
+	}
+	return paths
 }

@@ -2,17 +2,17 @@ package conformance
 
 import (
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/compute/v1"
+	"google.golang.org/api/googleapi"
 )
 
 func insertGetDelete(w *world) {
 	want := w.group("a")
 	op := w.done(w.svc.NetworkEndpointGroups.Insert(w.Project, w.Zone, want).Context(w.ctx).Do())
-	w.Cleanup(func() { w.remove(want.Name) })
+	w.discardGroup(want.Name)
 	got, err := w.svc.NetworkEndpointGroups.Get(w.Project, w.Zone, want.Name).Context(w.ctx).Do()
 	if err != nil {
 		w.Fatal(err)
@@ -101,23 +101,26 @@ func listPages(w *world) {
 		w.insert(g)
 		want = append(want, g.Name)
 	}
-	sort.Strings(want)
-	got, pages := []string{}, 0
-	err := w.svc.NetworkEndpointGroups.List(w.Project, w.Zone).MaxResults(2).Filter(`name eq "`+w.token+`-.*"`).
-		Pages(w.ctx, func(page *compute.NetworkEndpointGroupList) error {
-			pages++
-			for _, g := range page.Items {
-				got = append(got, g.Name)
-			}
-			return nil
-		})
-	if err != nil {
-		w.Fatal(err)
+	pages, got := 0, []string{}
+	w.sees("groups in pages of 2", want, func() []string {
+		pages, got = 0, nil
+		err := w.svc.NetworkEndpointGroups.List(w.Project, w.Zone).MaxResults(2).Filter(`name eq "`+w.token+`-.*"`).
+			Pages(w.ctx, func(page *compute.NetworkEndpointGroupList) error {
+				pages++
+				for _, g := range page.Items {
+					got = append(got, g.Name)
+				}
+				return nil
+			})
+		if err != nil {
+			w.Fatal(err)
+		}
+		return got
+	})
+	if pages < 3 || !slices.IsSorted(got) {
+		w.Errorf("%d pages: %v", pages, got)
 	}
-	if diff := cmp.Diff(want, got); diff != "" || pages < 3 {
-		w.Errorf("%d pages, -want +got:\n%s", pages, diff)
-	}
-	_, err = w.svc.NetworkEndpointGroups.List(w.Project, w.Zone).PageToken("no token").Context(w.ctx).Do()
+	_, err := w.svc.NetworkEndpointGroups.List(w.Project, w.Zone).PageToken("no token").Context(w.ctx).Do()
 	w.refused(err, 400, "invalid", "Invalid value for field 'pageToken'")
 }
 
@@ -140,10 +143,7 @@ func descriptionFilters(w *world) {
 		`name eq "` + w.token + `-.*" `:                                 {one, w.token + "-other", two},
 		`networkEndpointType = "SERVERLESS" AND name:"` + w.token + `"`: nil,
 	} {
-		got := w.find(filter)
-		if diff := cmp.Diff(want, got); diff != "" {
-			w.Errorf("%s, -want +got:\n%s", filter, diff)
-		}
+		w.sees(filter, want, func() []string { return w.find(filter) })
 	}
 	_, err := w.svc.NetworkEndpointGroups.AggregatedList(w.Project).Filter("description eq ((").Context(w.ctx).Do()
 	w.refused(err, 400, "invalid", "Invalid list filter expression")
@@ -165,7 +165,6 @@ func (w *world) find(filter string) []string {
 	if err != nil {
 		w.Fatalf("%s: %v", filter, err)
 	}
-	slices.Sort(names)
 	return names
 }
 
@@ -173,6 +172,7 @@ func (w *world) find(filter string) []string {
 func aggregatedScopes(w *world) {
 	g := w.group("a")
 	w.insert(g)
+	w.sees("groups of that name", []string{g.Name}, func() []string { return w.find(`name = "` + g.Name + `"`) })
 	page, err := w.svc.NetworkEndpointGroups.AggregatedList(w.Project).Filter(`name = "` + g.Name + `"`).Context(w.ctx).Do()
 	if err != nil {
 		w.Fatal(err)
@@ -189,6 +189,27 @@ func aggregatedScopes(w *world) {
 			w.Errorf("%s is empty without a warning", scope)
 		}
 	}
+}
+
+// partialSuccess: a caller may ask for what can be reached, and learns of the rest.
+func partialSuccess(w *world) {
+	g := w.group("a")
+	w.insert(g)
+	w.sees("groups with partial success", []string{g.Name}, func() []string {
+		page, err := w.svc.NetworkEndpointGroups.AggregatedList(w.Project).Filter(`name = "` + g.Name + `"`).
+			Context(w.ctx).Do(googleapi.QueryParameter("returnPartialSuccess", "true"))
+		if err != nil {
+			w.Fatal(err)
+		}
+		if len(page.Unreachables) > 0 {
+			w.Logf("unreachable: %v", page.Unreachables)
+		}
+		var names []string
+		for _, found := range page.Items["zones/"+w.Zone].NetworkEndpointGroups {
+			names = append(names, found.Name)
+		}
+		return names
+	})
 }
 
 func zonesAndRegions(w *world) {

@@ -2,6 +2,7 @@ package fakegce
 
 import (
 	"encoding/json"
+	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -19,6 +20,7 @@ type call struct {
 	scope   scope
 	name    string // of the resource; empty for collections
 	fault   verdict
+	digest  hash.Hash // of what was read of the body; nil without a request id
 
 	// What the journal wants to know.
 	endpoints int
@@ -43,6 +45,7 @@ func (s *Server) newCall(r *http.Request) *call {
 		c.scope = scope{kind: region, name: name}
 	}
 	c.name = params[method.resource]
+	c.digestBody()
 	return c
 }
 

@@ -24,7 +24,7 @@ type operation struct {
 	ended     time.Time // zero until finished
 	err       *OperationError
 	done      chan struct{}
-	request   string    // method and path, to tell the reuse of a request id
+	request   string    // its identity, to tell the reuse of a request id
 	verb      string    // of the method
 	pending   *mutation // nil once finished
 }
@@ -89,7 +89,7 @@ func (s *Server) newOperation(c *call, m mutation) *operation {
 		latency:   c.fault.latency(s.opts.OpLatency + jitter(s.opts.OpJitter)),
 		inserted:  now,
 		done:      make(chan struct{}),
-		request:   c.req.Method + " " + c.path,
+		request:   c.identity(),
 		verb:      c.method.ID,
 		pending:   &m,
 	}

@@ -184,6 +184,9 @@ func TestRequestID(t *testing.T) {
 		if got, _ := c.do("DELETE", zone+"networkEndpointGroups/g"+id, ""); got != want {
 			t.Errorf("%s for another request: %d, want %d", reuse, got, want)
 		}
+		if got, _ := c.do("POST", attach, endpoints("i0 10.4.0.2:80")); got != want {
+			t.Errorf("%s for another body: %d, want %d", reuse, got, want)
+		}
 		clock.Advance(2 * time.Hour)
 		if got := message(c.do("POST", attach, endpoints("i0 10.4.0.1:80"))); !strings.Contains(got, "already attached") {
 			t.Errorf("%s after the window: %s", reuse, got)
