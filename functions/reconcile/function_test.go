@@ -158,7 +158,7 @@ func TestOutcomes(t *testing.T) {
 }
 
 // TestRefused: what can never be worked on is acknowledged and logged as an error with its
-// reason; what is no delivery at all is answered as such. None causes a look.
+// reason; what is no delivery of Pub/Sub's is answered as such. None causes a look.
 func TestRefused(t *testing.T) {
 	large := func() *http.Request {
 		req := payload("")
@@ -178,10 +178,10 @@ func TestRefused(t *testing.T) {
 		"data is no JSON": {payload(`{"message":{"data":"aGVsbG8="}}`), 204, "ERROR", bad, "not a negfleet message"},
 		"no such Service": {payload(fmt.Sprintf(service, "Not_A_Name")), 204, "ERROR", bad, `field service "Not_A_Name": want an RFC 1123 label`},
 		"no Service":      {payload(fmt.Sprintf(service, "")), 204, "ERROR", bad, "key prod-eu/shop/ names no Service; such keys go to negfleet-gates"},
-		"no JSON":         {payload("hello"), 400, "WARNING", nil, "decode delivery: parse body as JSON"},
-		"empty":           {payload(""), 400, "WARNING", nil, "decode delivery: the body is empty"},
+		"no JSON":         {payload("hello"), 204, "ERROR", bad, "decode delivery: parse body as JSON"},
+		"empty":           {payload(""), 204, "ERROR", bad, "decode delivery: the body is empty"},
 		"GET":             {httptest.NewRequest(http.MethodGet, "/v1/s3cret", nil), 405, "WARNING", nil, `method "GET"; use POST`},
-		"too large":       {large(), 413, "WARNING", nil, "more than 16777216 bytes"},
+		"too large":       {large(), 204, "ERROR", bad, "more than 16777216 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)

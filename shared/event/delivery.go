@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"github.com/negfleet/negfleet/shared/neg"
 )
 
 // MaxBody is the largest request Decode reads: a message of Pub/Sub's limit of 10 MB in
@@ -40,7 +43,8 @@ func (d Delivery) Context(ctx context.Context) context.Context {
 	return WithTraceparent(ctx, d.Traceparent)
 }
 
-// A RequestError is a request that is no delivery at all, with the status to answer.
+// A RequestError is a request that Pub/Sub did not send, or not to its end, with the
+// status to answer.
 type RequestError struct {
 	Status int
 	Err    error
@@ -49,8 +53,9 @@ type RequestError struct {
 func (e *RequestError) Error() string { return "decode delivery: " + e.Err.Error() }
 func (e *RequestError) Unwrap() error { return e.Err }
 
-func badRequest(format string, args ...any) error {
-	return &RequestError{Status: http.StatusBadRequest, Err: fmt.Errorf(format, args...)}
+// unreadable is of outcome Blocked: the same bytes would be sent again in vain.
+func unreadable(format string, args ...any) error {
+	return neg.Block(ReasonBadMessage, "decode delivery: "+format, args...)
 }
 
 // The CloudEvent that Eventarc makes of a Pub/Sub message.
@@ -58,7 +63,8 @@ const typePublished = "google.cloud.pubsub.topic.v1.messagePublished"
 
 // Decode reads a delivery in any shape Pub/Sub and Eventarc use: binary and structured
 // CloudEvents, a wrapped push, and an unwrapped push with or without metadata headers.
-// Its errors are RequestErrors.
+// Its errors are of outcome Blocked where a body arrived that is no delivery, and
+// RequestErrors where none arrived.
 func Decode(r *http.Request) (Delivery, error) {
 	if r.Method != http.MethodPost {
 		return Delivery{}, &RequestError{http.StatusMethodNotAllowed, fmt.Errorf("method %q; use POST", clip(r.Method))}
@@ -74,39 +80,40 @@ func Decode(r *http.Request) (Delivery, error) {
 }
 
 func decodeShape(r *http.Request) (Delivery, error) {
-	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case strings.HasPrefix(mediaType, "application/cloudevents-batch"):
-		return Delivery{}, badRequest("a batch of CloudEvents; send one event a request")
-	case strings.HasPrefix(mediaType, "application/cloudevents"), r.Header.Get("Ce-Specversion") != "":
-		return decodeCloudEvent(r)
-	}
 	body, err := readBody(r)
 	if err != nil {
 		return Delivery{}, err
 	}
-	if hasMetadata(r.Header) {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case strings.HasPrefix(mediaType, "application/cloudevents-batch"):
+		return Delivery{}, unreadable("a batch of CloudEvents; send one event a request")
+	case strings.HasPrefix(mediaType, "application/cloudevents"), r.Header.Get("Ce-Specversion") != "":
+		return decodeCloudEvent(r, body)
+	case len(body) == 0:
+		return Delivery{}, unreadable("the body is empty")
+	case hasMetadata(r.Header):
 		return decodeHeaders(r.Header, body), nil
 	}
 	return decodeBody(body)
 }
 
-func decodeCloudEvent(r *http.Request) (Delivery, error) {
-	bounded := *r
-	bounded.Body = http.MaxBytesReader(nil, r.Body, MaxBody)
-	e, err := cehttp.NewEventFromHTTPRequest(&bounded)
+func decodeCloudEvent(r *http.Request, body []byte) (Delivery, error) {
+	whole := *r
+	whole.Body = io.NopCloser(bytes.NewReader(body))
+	e, err := cehttp.NewEventFromHTTPRequest(&whole)
 	if err != nil {
-		return Delivery{}, bodyError("read CloudEvent", err)
+		return Delivery{}, unreadable("read CloudEvent: %w", shorten(err))
 	}
 	if e.Type() != typePublished {
-		return Delivery{}, badRequest("CloudEvent of type %q; want %s", clip(e.Type()), typePublished)
+		return Delivery{}, unreadable("CloudEvent of type %q; want %s", clip(e.Type()), typePublished)
 	}
 	d, wrapped, err := unwrap(e.Data())
 	if err != nil {
 		return Delivery{}, err
 	}
 	if !wrapped {
-		return Delivery{}, badRequest("CloudEvent without a Pub/Sub message in its data")
+		return Delivery{}, unreadable("CloudEvent without a Pub/Sub message in its data")
 	}
 	if d.ID == "" {
 		d.ID = e.ID()
@@ -146,7 +153,7 @@ type envelope struct {
 func unwrap(body []byte) (d Delivery, wrapped bool, err error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
-		return d, false, badRequest("parse body as JSON: %w", shorten(err))
+		return d, false, unreadable("parse body as JSON: %w", shorten(err))
 	}
 	if e.Message == nil {
 		return d, false, nil
@@ -190,21 +197,14 @@ func decodeHeaders(h http.Header, body []byte) Delivery {
 
 func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
-	if err != nil {
-		return nil, bodyError("read body", err)
-	}
-	if len(body) == 0 {
-		return nil, badRequest("the body is empty")
-	}
-	return body, nil
-}
-
-func bodyError(action string, err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return &RequestError{http.StatusRequestEntityTooLarge, fmt.Errorf("%s: more than %d bytes", action, tooLarge.Limit)}
+		return nil, unreadable("a body of more than %d bytes", tooLarge.Limit)
 	}
-	return badRequest("%s: %w", action, shorten(err))
+	if err != nil {
+		return nil, &RequestError{http.StatusBadRequest, fmt.Errorf("read body: %w", shorten(err))}
+	}
+	return body, nil
 }
 
 // parseTime is zero for what is not a time: nothing depends on a publish time.

@@ -23,7 +23,8 @@ func TestRespond(t *testing.T) {
 		{"blocked", fmt.Errorf("attach: %w", blocked), 204, neg.Blocked},
 		{"again", secret, 503, neg.Again},
 		{"blocked and again", errors.Join(blocked, secret), 503, neg.Again},
-		{"no delivery", badRequest("secret"), 400, neg.Again},
+		{"no delivery", unreadable("secret"), 204, neg.Blocked},
+		{"not arrived", &RequestError{400, secret}, 400, neg.Again},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
