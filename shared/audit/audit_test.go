@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 )
@@ -18,21 +20,41 @@ var update = flag.Bool("update", false, "write the expected sections anew")
 var rules = Rules{Own: map[string]bool{"negfleet-reconcile@demo.iam.gserviceaccount.com": true}}
 
 func TestListGoldens(t *testing.T) {
-	testGoldens(t, "list", func(data []byte) ([]Touched, error) {
-		var all []Touched
-		err := DecodeList(bytes.NewReader(data), func(e Entry) { all = append(all, Touches(e, rules)...) })
-		return all, err
+	testGoldens(t, "list", func(data []byte) (string, error) {
+		var b strings.Builder
+		err := DecodeList(bytes.NewReader(data), func(e Entry) { describe(&b, e) })
+		return b.String(), err
 	})
 }
 
 func TestLogEntryGoldens(t *testing.T) {
-	testGoldens(t, "logentry", func(data []byte) ([]Touched, error) {
+	testGoldens(t, "logentry", func(data []byte) (string, error) {
 		e, err := DecodeLogEntry(data)
-		return Touches(e, rules), err
+		var b strings.Builder
+		describe(&b, e)
+		return b.String(), err
 	})
 }
 
-func testGoldens(t *testing.T, kind string, decode func([]byte) ([]Touched, error)) {
+func TestNotificationGoldens(t *testing.T) {
+	testGoldens(t, "notification", func(data []byte) (string, error) {
+		var attributes map[string]string
+		if err := json.Unmarshal(data, &attributes); err != nil {
+			return "", err
+		}
+		n, err := DecodeNotification(attributes)
+		text := fmt.Sprintf("%s, known %v, of %v at %s\n", n.Kind, n.Known, n.Cluster, n.At.Format(time.RFC3339))
+		if n.NodePool {
+			text += "of a node pool " + n.State + "\n"
+		}
+		if err != nil {
+			text += "error: " + err.Error() + "\n"
+		}
+		return text, nil
+	})
+}
+
+func testGoldens(t *testing.T, kind string, decode func([]byte) (string, error)) {
 	files, err := filepath.Glob("testdata/" + kind + "/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files of kind %s: %v", kind, err)
@@ -43,11 +65,13 @@ func testGoldens(t *testing.T, kind string, decode func([]byte) ([]Touched, erro
 			if err != nil {
 				t.Fatal(err)
 			}
-			touched, err := decode(archive.Files[0].Data)
+			got, err := decode(archive.Files[0].Data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := describe(touched)
+			if got == "" {
+				got = "nothing\n"
+			}
 			if *update {
 				archive.Files[1].Data = []byte(got)
 				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
@@ -61,19 +85,31 @@ func testGoldens(t *testing.T, kind string, decode func([]byte) ([]Touched, erro
 	}
 }
 
-func describe(all []Touched) string {
-	if len(all) == 0 {
-		return "nothing\n"
-	}
-	var b strings.Builder
-	for _, t := range all {
-		fmt.Fprintf(&b, "%s %s/%s", t.What, t.Namespace, t.Name)
-		if t.Cluster != (Resource{}) {
-			fmt.Fprintf(&b, " in %s/%s/%s", t.Cluster.Project, t.Cluster.Location, t.Cluster.Cluster)
+// describe writes all that an entry says.
+func describe(b *strings.Builder, e Entry) {
+	for _, t := range Touches(e, rules) {
+		fmt.Fprintf(b, "%s %s/%s", t.What, t.Namespace, t.Name)
+		if t.What == Selecting {
+			fmt.Fprintf(b, " deleted=%v labels=%s", t.Deleted, labels(t.Labels))
 		}
-		fmt.Fprintf(&b, "\n  at %s: %s, by %s\n", t.At.Format("15:04:05.000000"), t.Reason, t.User)
+		if t.Cluster != (Resource{}) {
+			fmt.Fprintf(b, " in %s/%s/%s", t.Cluster.Project, t.Cluster.Location, t.Cluster.Cluster)
+		}
+		fmt.Fprintf(b, "\n  at %s: %s, by %s\n", t.At.Format("15:04:05.000000"), t.Reason, t.User)
 	}
-	return b.String()
+	if m, ok := MissedInjection(e); ok {
+		fmt.Fprintf(b, "missed %s/%s by %s: %s\n", m.Namespace, m.Pod, m.Webhook, m.Reason)
+	}
+	if d, ok := Deletes(e); ok {
+		fmt.Fprintf(b, "deletion of %s/%s/%s, ended %v\n", d.Cluster.Project, d.Cluster.Location, d.Cluster.Cluster, d.Ended)
+	}
+}
+
+func labels(l map[string]string) string {
+	if l == nil {
+		return "unknown"
+	}
+	return fmt.Sprint(l)
 }
 
 func TestDecodeListRefuses(t *testing.T) {
@@ -151,7 +187,10 @@ func TestDecodeListHoldsOneEntryAtATime(t *testing.T) {
 func FuzzDecodeList(f *testing.F) {
 	seed(f, "list")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_ = DecodeList(bytes.NewReader(data), func(e Entry) { checkNames(t, Touches(e, rules)) })
+		_ = DecodeList(bytes.NewReader(data), func(e Entry) {
+			checkNames(t, Touches(e, rules))
+			MissedInjection(e)
+		})
 	})
 }
 
@@ -161,6 +200,34 @@ func FuzzDecodeLogEntry(f *testing.F) {
 		e, err := DecodeLogEntry(data)
 		if err == nil {
 			checkNames(t, Touches(e, rules))
+			MissedInjection(e)
+			Deletes(e)
+		}
+	})
+}
+
+func FuzzDecodeNotification(f *testing.F) {
+	files, err := filepath.Glob("testdata/notification/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var a map[string]string
+		if err := json.Unmarshal(archive.Files[0].Data, &a); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(a["type_url"], a["project_id"], a["cluster_location"], a["cluster_name"], a["payload"])
+	}
+	f.Fuzz(func(t *testing.T, url, project, location, name, payload string) {
+		n, err := DecodeNotification(map[string]string{
+			"type_url": url, "project_id": project, "cluster_location": location, "cluster_name": name, "payload": payload,
+		})
+		if n.NodePool && (err != nil || !n.Known || n.Cluster.Location != location || n.Cluster.Cluster != name) {
+			t.Errorf("%+v, %v", n, err)
 		}
 	})
 }

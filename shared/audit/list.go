@@ -27,19 +27,20 @@ type event struct {
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
-	RequestObject  Object    `json:"requestObject"`
-	ResponseObject Object    `json:"responseObject"`
-	StageTimestamp timestamp `json:"stageTimestamp"`
+	RequestObject  Object            `json:"requestObject"`
+	ResponseObject Object            `json:"responseObject"`
+	StageTimestamp timestamp         `json:"stageTimestamp"`
+	Annotations    map[string]string `json:"annotations"`
 }
 
 func (e event) entry() Entry {
 	return Entry{
 		Complete: e.Stage == "ResponseComplete", OK: e.ResponseStatus.Code/100 == 2,
-		DryRun: dryRun(e.RequestURI), Verb: e.Verb,
+		DryRun: dryRun(e.RequestURI) || e.RequestObject.dryRun(), Verb: e.Verb,
 		Group: e.ObjectRef.APIGroup, Resource: e.ObjectRef.Resource, Subresource: e.ObjectRef.Subresource,
 		Namespace: e.ObjectRef.Namespace, Name: e.ObjectRef.Name,
 		User: e.User.Username, At: time.Time(e.StageTimestamp),
-		Request: e.RequestObject, Response: e.ResponseObject,
+		Request: e.RequestObject, Response: e.ResponseObject, Annotations: e.Annotations,
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 
 // logEntry is Cloud Logging's LogEntry with an AuditLog payload, as far as it matters.
 type logEntry struct {
-	Timestamp timestamp `json:"timestamp"`
+	Timestamp timestamp         `json:"timestamp"`
+	Labels    map[string]string `json:"labels"` // the audit annotations
 	Resource  struct {
 		Type   string `json:"type"`
 		Labels struct {
@@ -39,8 +40,8 @@ type logEntry struct {
 	} `json:"operation"`
 }
 
-// DecodeLogEntry reads one entry of the log sink. An entry of another kind than a
-// Kubernetes API request, which a wide sink filter lets through, is an Entry that
+// DecodeLogEntry reads one entry of the log sink: of a Kubernetes API request, or of a
+// cluster's deletion. An entry of another kind, which a wide sink filter lets through, is an Entry that
 // touches nothing.
 func DecodeLogEntry(data []byte) (Entry, error) {
 	var l logEntry
@@ -54,14 +55,17 @@ func DecodeLogEntry(data []byte) (Entry, error) {
 	e := Entry{
 		Cluster: Resource{Project: l.Resource.Labels.Project, Location: l.Resource.Labels.Location, Cluster: l.Resource.Labels.Cluster},
 		// A long-running request is logged when it begins and when it ends.
-		Complete: l.Operation.Last || !l.Operation.First, OK: p.Status.Code == 0,
-		User: p.Authentication.Email, At: time.Time(l.Timestamp), Request: p.Request, Response: p.Response,
+		Complete: l.Operation.Last || !l.Operation.First, OK: p.Status.Code == 0 && !p.Response.failed(),
+		DryRun: p.Request.dryRun(), User: p.Authentication.Email, At: time.Time(l.Timestamp),
+		Request: p.Request, Response: p.Response, Annotations: l.Labels,
 	}
-	if l.Resource.Type != "k8s_cluster" || p.ServiceName != "k8s.io" {
-		return e, nil
+	switch {
+	case l.Resource.Type == "k8s_cluster" && p.ServiceName == "k8s.io":
+		e.setMethod(p.MethodName)
+		e.setName(p.ResourceName)
+	case l.Resource.Type == "gke_cluster" && p.ServiceName == containerAPI && deleteCluster.MatchString(p.MethodName):
+		e.Group, e.Resource, e.Verb, e.Name = containerAPI, "clusters", "delete", e.Cluster.Cluster
 	}
-	e.setMethod(p.MethodName)
-	e.setName(p.ResourceName)
 	return e, nil
 }
 

@@ -22,10 +22,13 @@ const (
 	IngressServices
 	// AllServices: every Service of the namespace, by a live list.
 	AllServices
+	// Selecting: the namespace's Services that select the Pod called Name, by their
+	// selectors. Every Service of the namespace may be one when its labels are not known.
+	Selecting
 )
 
 func (w What) String() string {
-	return [...]string{"service", "slice owner", "ingress services", "all services"}[w]
+	return [...]string{"service", "slice owner", "ingress services", "all services", "selecting"}[w]
 }
 
 // Touched is something that a write may have changed.
@@ -37,6 +40,10 @@ type Touched struct {
 	Reason    string // for people: "endpointslices update web-x7k2p"
 	User      string
 	At        time.Time
+
+	// Of a Pod:
+	Labels  map[string]string // nil: not known
+	Deleted bool              // else created
 }
 
 // Live reports that the Services are known only after a look at the cluster.
@@ -56,11 +63,13 @@ var systemNamespaces = map[string]bool{"kube-system": true, "kube-public": true,
 
 // Touches returns what e touched: nothing for most entries.
 func Touches(e Entry, rules Rules) []Touched {
-	if !e.Complete || !e.OK || e.DryRun || !verbs[e.Verb] || e.Subresource != "" || rules.Own[e.User] {
+	if !e.succeeded() || !verbs[e.Verb] || rules.Own[e.User] {
 		return nil
 	}
 	var found []Touched
-	switch e.Group + "/" + e.Resource {
+	switch strings.TrimSuffix(e.Group+"/"+e.Resource+"/"+e.Subresource, "/") {
+	case "/pods", "/pods/eviction":
+		found = pods(e)
 	case "/services":
 		found = services(e)
 	case "discovery.k8s.io/endpointslices":
@@ -69,15 +78,21 @@ func Touches(e Entry, rules Rules) []Touched {
 		found = ingresses(e)
 	case "/namespaces":
 		found = namespaces(e)
-		// Pods are not looked at: the EndpointSlice controller's write follows theirs.
 	}
 	return finish(e, found)
 }
 
+// succeeded: something was written.
+func (e Entry) succeeded() bool { return e.Complete && e.OK && !e.DryRun }
+
 // finish drops what cannot be a name, fills in what all findings share and removes
 // repetitions.
 func finish(e Entry, found []Touched) []Touched {
-	seen := map[Touched]bool{}
+	type name struct {
+		what            What
+		namespace, name string
+	}
+	seen := map[name]bool{}
 	kept := found[:0]
 	for _, t := range found {
 		if t.Namespace == "" {
@@ -87,9 +102,9 @@ func finish(e Entry, found []Touched) []Touched {
 			continue
 		}
 		t.Cluster, t.User, t.At = e.Cluster, e.User, e.At
-		t.Reason = strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Resource, e.Verb, e.name()))
-		if !seen[t] {
-			seen[t] = true
+		t.Reason = e.reason()
+		if n := (name{t.What, t.Namespace, t.Name}); !seen[n] {
+			seen[n] = true
 			kept = append(kept, t)
 		}
 	}
@@ -104,7 +119,7 @@ func named(t Touched) bool {
 	case Service:
 		k.Service = t.Name
 		return t.Name != "" && k.Validate() == nil
-	case SliceOwner:
+	case SliceOwner, Selecting:
 		return len(t.Name) <= 253 && !strings.ContainsAny(t.Name, "/\\%?# \t\r\n") && k.Validate() == nil
 	}
 	return k.Validate() == nil
@@ -112,10 +127,15 @@ func named(t Touched) bool {
 
 // name is the object's name; of a create with generateName the response knows it.
 func (e Entry) name() string {
-	if e.Name == "" && e.Response.Kind != "Status" {
+	if e.Name == "" && e.Response.kind() != "Status" {
 		return e.Response.Metadata.Name
 	}
 	return e.Name
+}
+
+func (e Entry) reason() string {
+	resource := strings.TrimSuffix(e.Resource+"/"+e.Subresource, "/")
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", resource, e.Verb, e.name()))
 }
 
 func services(e Entry) []Touched {
