@@ -1,6 +1,8 @@
 package events
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,6 +30,9 @@ func TestAuditBatches(t *testing.T) {
 		{"namespace", []string{"prod-eu/shop/cart", "prod-eu/shop/web"}, []string{"all prod-eu/shop"}},
 		{"ingress", []string{"prod-eu/blog/front", "prod-eu/shop/cart", "prod-eu/shop/front", "prod-eu/shop/landing", "prod-eu/shop/old", "prod-eu/shop/web"}, []string{"ingress prod-eu/blog", "ingress prod-eu/shop"}},
 		{"dropped", []string{}, nil},
+		{"pods", []string{"prod-eu/shop/web"}, []string{"selectors prod-eu/shop"}},
+		{"pods-bare", []string{"prod-eu/blog/cart", "prod-eu/blog/web", "prod-eu/shop/cart", "prod-eu/shop/web"}, []string{"selectors prod-eu/blog", "selectors prod-eu/shop"}},
+		{"pods-dropped", []string{}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -70,7 +75,7 @@ func TestAuditStrangers(t *testing.T) {
 	elsewhere, _ := keys.Sign("prod-us") // signed, but not of this fleet any more
 	forged := strings.Replace(w.path, "prod-eu", "prod-us", 1)
 	var answers []string
-	for _, path := range []string{"/v1/", "/v1/prod-eu/", forged, elsewhere, w.path + "x"} {
+	for _, path := range []string{"/v1/", "/v1/prod-eu", "/v1/prod-eu/", forged, elsewhere, w.path + "x"} {
 		status, body := w.post(path, entry(t, "list", "service-create"))
 		if status != http.StatusNotFound {
 			t.Errorf("status %d", status)
@@ -84,6 +89,9 @@ func TestAuditStrangers(t *testing.T) {
 	}
 	if keys := w.published(t); len(keys) > 0 {
 		t.Errorf("published %v", keys)
+	}
+	if lines := w.lines(t, "dropped"); len(lines) != 1 || lines[0]["subject"] != "prod-us" || strings.Contains(w.logs.String(), elsewhere) {
+		t.Errorf("the one with a valid path is to be logged, without it: %s", w.logs.String())
 	}
 }
 
@@ -170,7 +178,11 @@ func TestLogEntries(t *testing.T) {
 		"namespace-delete":  {"prod-eu/shop/cart", "prod-eu/shop/web"},
 		"own-write":         {},
 		"status-write":      {},
-		"cluster-delete":    {},
+		"cluster-update":    {},
+		"pod-create":        {"prod-eu/shop/web"},
+		"pod-delete":        {"prod-eu/shop/web"},
+		"pod-eviction":      {"prod-eu/shop/cart", "prod-eu/shop/web"},
+		"slice-collection":  {"prod-eu/shop/cart", "prod-eu/shop/web"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -185,26 +197,145 @@ func TestLogEntries(t *testing.T) {
 	}
 }
 
-func TestPushThatIsAcknowledgedWithoutWork(t *testing.T) {
+// What can never be worked on is logged with its reason, counted and acknowledged.
+func TestDropped(t *testing.T) {
 	elsewhere := strings.Replace(entry(t, "logentry", "service-create"), "europe-west1", "us-east1", 1)
-	for name, c := range map[string]struct{ body, log string }{
-		"not a LogEntry":                {push(t, "hello", nil), "decode LogEntry"},
-		"an application's log":          {push(t, `{"textPayload":"x"}`, nil), "protoPayload"},
-		"a cluster outside the fleet":   {push(t, elsewhere, nil), "outside the fleet"},
-		"a cluster notification":        {push(t, "Master is upgrading.", map[string]string{"cluster_name": "prod", "type_url": "type.googleapis.com/google.container.v1beta1.UpgradeEvent"}), "UpgradeEvent"},
-		"a notification of a new sort":  {push(t, "", map[string]string{"type_url": "type.googleapis.com/google.container.v9.NewEvent"}), "NewEvent"},
-		"an entry with a broken object": {push(t, `{"protoPayload":{"request":[[[`, nil), "decode LogEntry"},
+	foreign := map[string]string{"cluster_location": "us-east1", "cluster_name": "prod", "project_id": "demo",
+		"type_url": "type.googleapis.com/google.container.v1beta1.UpgradeEvent", "payload": `{"resourceType":"NODE_POOL"}`}
+	const bad = event.ReasonBadMessage
+	for name, c := range map[string]struct{ body, reason, log string }{
+		"not a delivery":                {"hello", bad, "parse body as JSON"},
+		"an oversized one":              {`{"message":{"data":"` + strings.Repeat("A", event.MaxBody) + `"}}`, bad, "a body of more than 16777216 bytes"},
+		"not a LogEntry":                {push(t, "hello", nil), bad, "decode LogEntry"},
+		"an application's log":          {push(t, `{"textPayload":"x"}`, nil), bad, "protoPayload"},
+		"an entry with a broken object": {push(t, `{"protoPayload":{"request":[[[`, nil), bad, "decode LogEntry"},
+		"a key":                         {push(t, `{"v":1,"cluster":"prod-eu","namespace":"shop","service":"web"}`, nil), bad, "protoPayload"},
+		"a cluster outside the fleet":   {push(t, elsewhere, nil), dropForeign, "demo/us-east1/prod"},
+		"a notification of a stranger":  {push(t, "", foreign), dropForeign, "demo/us-east1/prod"},
+		"a notification of a new sort":  {push(t, "", map[string]string{"type_url": "type.googleapis.com/google.container.v9.NewEvent"}), dropKind, "NewEvent"},
+		"a notification without cluster": {push(t, "Upgrading.", map[string]string{
+			"type_url": "type.googleapis.com/google.container.v1beta1.UpgradeEvent", "payload": "{}"}), bad, "cluster_name"},
 	} {
 		w := newWorld(t, nil)
 		if status, _ := w.post("/", c.body); status != http.StatusNoContent {
 			t.Errorf("%s: status %d", name, status)
 		}
-		if log := w.logs.String(); !strings.Contains(log, c.log) {
-			t.Errorf("%s: log %s", name, log)
+		lines := w.lines(t, "dropped")
+		if len(lines) != 1 || lines[0]["dropped"] != 1.0 || lines[0]["reason"] != c.reason || !strings.Contains(w.logs.String(), c.log) {
+			t.Errorf("%s: log %s", name, w.logs.String())
 		}
-		if keys := w.published(t); len(keys) > 0 {
-			t.Errorf("%s: published %v", name, keys)
+		if len(w.broker.Messages()) > 0 {
+			t.Errorf("%s: published %v", name, w.broker.Messages())
 		}
+	}
+}
+
+// A wide sink shows other clusters all the time: their entries are counted one by one and
+// logged once a minute.
+func TestDropsAreSummedUp(t *testing.T) {
+	w := newWorld(t, nil)
+	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	w.handler.(*handler).drops.now = func() time.Time { return now }
+	body := push(t, strings.Replace(entry(t, "logentry", "service-create"), "europe-west1", "us-east1", 1), nil)
+	for i := range 51 {
+		if i == 50 {
+			now = now.Add(time.Minute)
+		}
+		w.post("/", body)
+	}
+	lines := w.lines(t, "dropped")
+	if len(lines) != 2 || lines[0]["dropped"] != 1.0 || lines[1]["dropped"] != 50.0 {
+		t.Errorf("log %s", w.logs.String())
+	}
+}
+
+func TestNamesOfDropsAreBounded(t *testing.T) {
+	counts := &tally{now: time.Now}
+	for i := range 10 * tallyMax {
+		if n, due := counts.add(fmt.Sprint(i)); n != 1 || !due {
+			t.Fatalf("name %d: %d, %v", i, n, due)
+		}
+	}
+	if len(counts.names) > tallyMax {
+		t.Errorf("%d names are kept", len(counts.names))
+	}
+}
+
+// Clusters that are going or whose nodes are replaced are looked at as a whole.
+func TestClusterMessages(t *testing.T) {
+	at := func(clock string) time.Time {
+		v, err := time.Parse(time.RFC3339Nano, "2026-11-20T"+clock+"Z")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for name, want := range map[string][]event.ClusterMessage{
+		"logentry/cluster-delete":        {{Cluster: "prod-eu", Reason: event.ClusterDeleting, Source: "audit", Observed: at("10:00:00.123456")}},
+		"logentry/cluster-delete-last":   {{Cluster: "prod-eu", Reason: event.ClusterDeleted, Source: "audit", Observed: at("10:00:00.123456")}},
+		"logentry/cluster-delete-failed": nil,
+		"notification/node-pool":         {{Cluster: "prod-eu", Reason: event.ClusterResync, Source: "notification", Observed: at("09:58:20.528855756")}},
+		"notification/node-pool-number":  {{Cluster: "prod-eu", Reason: event.ClusterResync, Source: "notification", Observed: at("09:58:20.528855756")}},
+		"notification/node-pool-done":    {{Cluster: "prod-eu", Reason: event.ClusterResync, Source: "notification", Observed: at("10:40:11")}},
+		"notification/master":            nil,
+		"notification/end-of-support":    nil,
+		"notification/available":         nil,
+		"notification/bulletin":          nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			kind, file, _ := strings.Cut(name, "/")
+			body := push(t, entry(t, kind, file), nil)
+			if kind == "notification" {
+				body = push(t, "Node pool is upgrading.", attributes(t, file))
+			}
+			if status, _ := w.post("/", body); status != http.StatusNoContent {
+				t.Errorf("status %d", status)
+			}
+			if diff := cmp.Diff(want, w.clusters(t)); diff != "" {
+				t.Errorf("published (-want +got):\n%s", diff)
+			}
+			if keys := w.published(t); len(keys) > 0 {
+				t.Errorf("published keys %v", keys)
+			}
+		})
+	}
+}
+
+func attributes(t testing.TB, notification string) map[string]string {
+	t.Helper()
+	var a map[string]string
+	if err := json.Unmarshal([]byte(entry(t, "notification", notification)), &a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestAClusterThatCannotBePublishedComesAgain(t *testing.T) {
+	w := newWorld(t, nil, pstest.WithErrorInjection("Publish", codes.PermissionDenied, "secret"))
+	if status, body := w.post("/", push(t, entry(t, "logentry", "cluster-delete"), nil)); status != 503 || strings.Contains(body, "secret") {
+		t.Errorf("status %d, body %q", status, body)
+	}
+}
+
+// Pods that slipped past injection leave a line to count, from both sources.
+func TestMissedInjection(t *testing.T) {
+	w := newWorld(t, nil)
+	w.post(w.path, entry(t, "list", "missed"))
+	w.post("/", push(t, entry(t, "logentry", "pod-missed"), nil))
+	w.post("/", push(t, strings.Replace(entry(t, "logentry", "pod-missed"), "europe-west1", "us-east1", 1), nil)) // not ours
+	var got []string
+	for _, line := range w.lines(t, "missed_injection") {
+		got = append(got, fmt.Sprint(line["missed_injection"], " ", line["cluster"], " ", line["namespace"], "/", line["pod"], " ", line["webhook"], ": ", line["reason"]))
+	}
+	want := []string{
+		"1 prod-eu shop/web-6d4c9-a1b2c pods.negfleet.dev: failed open",
+		"1 prod-eu shop/ pods.negfleet.dev: cluster does not answer",
+		"1 prod-eu shop/web-6d4c9-* pods.negfleet.dev: deadline",
+		"1 prod-eu shop/web-6d4c9-a1b2c pods.negfleet.dev: cluster does not answer",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 

@@ -14,26 +14,26 @@ import (
 const readers = 8
 
 // ask answers the questions that it can; the error joins those that it could not.
-func (h *handler) ask(ctx context.Context, questions []question) (map[question][]string, error) {
+func (h *handler) ask(ctx context.Context, questions []question) (map[question]answers, error) {
 	if len(questions) == 0 {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.ReadTimeout)
 	defer cancel()
-	found := map[question][]string{}
+	found := map[question]answers{}
 	var errs []error
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(readers)
 	for _, q := range questions {
 		g.Go(func() error {
-			services, err := h.read(ctx, q)
+			a, err := h.read(ctx, q)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				errs = append(errs, fmt.Errorf("read %s of %s/%s: %w", q.what, q.cluster, q.namespace, err))
 			}
-			found[q] = services
+			found[q] = a
 			return nil
 		})
 	}
@@ -41,17 +41,21 @@ func (h *handler) ask(ctx context.Context, questions []question) (map[question][
 	return found, errors.Join(errs...)
 }
 
-func (h *handler) read(ctx context.Context, q question) ([]string, error) {
+func (h *handler) read(ctx context.Context, q question) (a answers, err error) {
 	switch q.what {
 	case audit.SliceOwner:
 		// A slice that is gone has been deleted since, and that is logged too.
 		service, exists, err := h.Services.ServiceOfSlice(ctx, q.cluster, q.namespace, q.name)
-		if !exists || service == "" || err != nil {
-			return nil, err
+		if exists && service != "" {
+			a.services = []string{service}
 		}
-		return []string{service}, nil
+		return a, err
 	case audit.IngressServices:
-		return h.Services.IngressServices(ctx, q.cluster, q.namespace)
+		a.services, err = h.Services.IngressServices(ctx, q.cluster, q.namespace)
+	case audit.AllServices:
+		a.services, err = h.Services.ServicesIn(ctx, q.cluster, q.namespace)
+	case audit.Selecting:
+		a.selectors, err = h.selectors.in(ctx, q.cluster, q.namespace)
 	}
-	return h.Services.ServicesIn(ctx, q.cluster, q.namespace)
+	return a, err
 }

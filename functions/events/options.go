@@ -31,6 +31,9 @@ type Services interface {
 	IngressServices(ctx context.Context, cluster, namespace string) ([]string, error)
 	// ServicesIn lists a namespace's Services.
 	ServicesIn(ctx context.Context, cluster, namespace string) ([]string, error)
+	// Selectors lists a namespace's Services with a NEG annotation by what they select;
+	// those without a selector are left out.
+	Selectors(ctx context.Context, cluster, namespace string) (map[string]map[string]string, error)
 	// ServiceOfSlice returns the Service of an EndpointSlice, false if there is none.
 	ServiceOfSlice(ctx context.Context, cluster, namespace, slice string) (string, bool, error)
 }
@@ -38,6 +41,7 @@ type Services interface {
 // Publisher is event.Publisher's half that is used here.
 type Publisher interface {
 	Publish(ctx context.Context, topic string, messages ...event.Message) error
+	PublishClusters(ctx context.Context, messages ...event.ClusterMessage) error
 }
 
 // Options are a handler's parts.
@@ -100,5 +104,9 @@ func New(o Options) (http.Handler, error) {
 	if o.MaxBatch == 0 {
 		o.MaxBatch = defaultMaxBatch
 	}
-	return &handler{Options: o}, nil
+	return &handler{
+		Options:   o,
+		selectors: &selectors{read: o.Services.Selectors, now: time.Now, timeout: o.ReadTimeout},
+		drops:     &tally{now: time.Now},
+	}, nil
 }

@@ -95,6 +95,14 @@ func (s liveServices) annotated(ctx context.Context, cluster, namespace string, 
 	return client.AnnotatedServices(ctx, namespace, ingressOnly)
 }
 
+func (s liveServices) Selectors(ctx context.Context, cluster, namespace string) (map[string]map[string]string, error) {
+	client, err := s.open(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	return client.Selectors(ctx, namespace)
+}
+
 func (s liveServices) ServiceOfSlice(ctx context.Context, cluster, namespace, slice string) (string, bool, error) {
 	client, err := s.open(ctx, cluster)
 	if err != nil {

@@ -62,6 +62,11 @@ func (s *live) ServicesIn(_ context.Context, cluster, namespace string) ([]strin
 	return []string{"web", "cart"}, s.err
 }
 
+func (s *live) Selectors(_ context.Context, cluster, namespace string) (map[string]map[string]string, error) {
+	s.note("selectors %s/%s", cluster, namespace)
+	return map[string]map[string]string{"web": {"app": "web"}, "cart": {"app": "cart"}}, s.err
+}
+
 func (s *live) ServiceOfSlice(_ context.Context, cluster, namespace, slice string) (string, bool, error) {
 	s.note("slice %s/%s/%s", cluster, namespace, slice)
 	if slice == "gone" {
@@ -107,9 +112,11 @@ func newWorld(t testing.TB, change func(*Options), server ...pstest.ServerReacto
 func newBroker(t testing.TB, server ...pstest.ServerReactorOption) *pstest.Server {
 	s := pstest.NewServerWithAddress("127.0.0.1:0", server...)
 	t.Cleanup(func() { s.Close() })
-	topic := &pubsubpb.Topic{Name: "projects/demo/topics/" + event.TopicKeys}
-	if _, err := s.GServer.CreateTopic(t.Context(), topic); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{event.TopicKeys, event.TopicClusters} {
+		topic := &pubsubpb.Topic{Name: "projects/demo/topics/" + name}
+		if _, err := s.GServer.CreateTopic(t.Context(), topic); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return s
 }
@@ -145,11 +152,47 @@ func (w *world) messages(t testing.TB) []event.Message {
 	t.Helper()
 	var all []event.Message
 	for _, m := range w.broker.Messages() {
+		if m.Topic != "projects/demo/topics/"+event.TopicKeys {
+			continue
+		}
 		decoded, err := event.DecodeMessage(m.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, decoded)
+	}
+	return all
+}
+
+// clusters are the messages on negfleet-clusters.
+func (w *world) clusters(t testing.TB) []event.ClusterMessage {
+	t.Helper()
+	var all []event.ClusterMessage
+	for _, m := range w.broker.Messages() {
+		if m.Topic != "projects/demo/topics/"+event.TopicClusters {
+			continue
+		}
+		decoded, err := event.DecodeClusterMessage(m.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, decoded)
+	}
+	return all
+}
+
+// lines are the log's with that field.
+func (w *world) lines(t testing.TB, field string) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for text := range strings.Lines(w.logs.String()) {
+		line := map[string]any{}
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := line[field]; ok {
+			all = append(all, line)
+		}
 	}
 	return all
 }

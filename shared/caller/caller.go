@@ -4,8 +4,14 @@
 //
 //	/v1/CLUSTER/MAC    MAC = base64url(HMAC-SHA256(key, "v1\n" + CLUSTER)), unpadded
 //
-// The path is a secret: nothing here or in a caller may log it, and errors name neither
-// the path nor a key. A key is rotated in two steps: put the new one first and keep the
+// A caller that can send a header sends the same MAC as its bearer token instead, to
+//
+//	/v1/CLUSTER        Authorization: Bearer MAC
+//
+// which keeps it out of the request logs of whatever stands in between.
+//
+// Path and header are secrets: nothing here or in a caller may log them, and errors name
+// neither them nor a key. A key is rotated in two steps: put the new one first and keep the
 // old one second until every cluster's configuration has the new URL; then drop it.
 //
 // The format is frozen by testdata/paths.txt and changes only with its version. The
@@ -19,6 +25,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/negfleet/negfleet/shared/neg"
@@ -93,6 +100,26 @@ func (k Keys) Sign(cluster string) (path string, err error) {
 		return "", errors.New("sign path: no caller key is configured")
 	}
 	return "/" + version + "/" + cluster + "/" + encode(sum(k.keys[0], cluster)), nil
+}
+
+// Token returns the path and the bearer token of a caller that sends the MAC in a header.
+func (k Keys) Token(cluster string) (path, token string, err error) {
+	signed, err := k.Sign(cluster)
+	if err != nil {
+		return "", "", err
+	}
+	at := strings.LastIndexByte(signed, '/')
+	return signed[:at], signed[at+1:], nil
+}
+
+// VerifyRequest returns the cluster that the request's path, or its path and bearer token,
+// were signed for.
+func (k Keys) VerifyRequest(r *http.Request) (cluster string, err error) {
+	path := r.URL.Path
+	if token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found && strings.Count(path, "/") == 2 {
+		path += "/" + token
+	}
+	return k.Verify(path)
 }
 
 // Verify returns the cluster that path was signed for, by any of the keys.

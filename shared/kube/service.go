@@ -138,23 +138,50 @@ func ingressPorts(ing *networkingv1.Ingress) []neg.IngressPort {
 // ingressOnly those that ask for the ports an Ingress references.
 func (c *Cluster) AnnotatedServices(ctx context.Context, namespace string, ingressOnly bool) ([]string, error) {
 	var names []string
+	err := c.annotated(ctx, namespace, func(s *corev1.Service) {
+		if !ingressOnly || strings.Contains(s.Annotations[neg.AnnotationNEG], `"ingress"`) {
+			names = append(names, s.Name)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return names, nil
+}
+
+// Selectors are what the namespace's Services that ask for groups select, by their names.
+// Those without a selector select no Pod.
+func (c *Cluster) Selectors(ctx context.Context, namespace string) (map[string]map[string]string, error) {
+	selectors := map[string]map[string]string{}
+	err := c.annotated(ctx, namespace, func(s *corev1.Service) {
+		if len(s.Spec.Selector) > 0 {
+			selectors[s.Name] = s.Spec.Selector
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return selectors, nil
+}
+
+// annotated calls each with the namespace's Services that ask for groups.
+func (c *Cluster) annotated(ctx context.Context, namespace string, each func(*corev1.Service)) error {
 	err := pages(func(o metav1.ListOptions) (string, error) {
 		list, err := c.client.CoreV1().Services(namespace).List(ctx, o)
 		if err != nil {
 			return "", err
 		}
-		for _, s := range list.Items {
-			value, ok := s.Annotations[neg.AnnotationNEG]
-			if ok && (!ingressOnly || strings.Contains(value, `"ingress"`)) {
-				names = append(names, s.Name)
+		for i := range list.Items {
+			if _, ok := list.Items[i].Annotations[neg.AnnotationNEG]; ok {
+				each(&list.Items[i])
 			}
 		}
 		return list.Continue, nil
 	})
 	if err != nil {
-		return nil, c.fail(ctx, "list services in "+namespace, err)
+		return c.fail(ctx, "list services in "+namespace, err)
 	}
-	return names, nil
+	return nil
 }
 
 // ServiceOfSlice reads which Service an EndpointSlice belongs to.
