@@ -18,11 +18,19 @@ usage: negfleet COMMAND [flags]
 
   plan [--json] CLUSTER/NAMESPACE/SERVICE
       observe the Service and its groups and print what a look would do; writes nothing
+  audit url|kubeconfig --out FILE [--url URL] [--token-file PATH] CLUSTER
+      write where the cluster's kube-apiserver posts its audit entries, or the kubeconfig of
+      its audit webhook, to FILE (mode 0600; - prints it); --token-file, for the kubeconfig:
+      the credential is a bearer token at that path on the control plane, not the URL
+  audit token --out FILE CLUSTER
+      write that token
   version [--json]
       print the version
 
-environment (plan):
+environment:
   NEGFLEET_FLEET             path of the fleet file
+  NEGFLEET_CALLER_KEYS       audit: keys of the path MAC; the first one signs
+  NEGFLEET_AUDIT_URL         audit: the audit function's URL, unless --url says it
   NEGFLEET_COMPUTE_ENDPOINT  another Compute API; empty: Google's
 `
 
@@ -42,6 +50,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	switch args[0] {
 	case "plan":
 		err = planCommand(ctx, args[1:], getenv, out)
+	case "audit":
+		err = auditCommand(args[1:], getenv, out)
 	case "version":
 		err = versionCommand(args[1:], out)
 	case "help", "-h", "--help":

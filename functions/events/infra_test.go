@@ -1,12 +1,17 @@
 package events
 
 import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -69,7 +74,12 @@ func TestAuditPolicy(t *testing.T) {
 		{"patch", ingresses, "ingresses/status", "shop", "None"},
 		{"delete", ingresses, "ingresses", "shop", "Metadata"},
 		{"delete", "", "namespaces", "shop", "Metadata"},
-		{"create", "", "pods", "shop", "Metadata"},
+		{"create", "", "pods", "shop", "RequestResponse"}, // generateName, labels
+		{"delete", "", "pods", "shop", "RequestResponse"}, // labels
+		{"deletecollection", "", "pods", "shop", "Metadata"},
+		{"create", "", "pods/eviction", "shop", "Request"}, // whether it is a dry run
+		{"create", "", "pods/binding", "shop", "None"},
+		{"delete", "", "pods", "kube-system", "None"},
 		{"patch", "", "pods/status", "shop", "None"},
 		{"update", "", "pods", "shop", "None"},
 		{"create", "", "services", "kube-system", "None"},
@@ -84,18 +94,46 @@ func TestAuditPolicy(t *testing.T) {
 	}
 }
 
-// The filled-in template is a kubeconfig that posts to the path as it is.
-func TestAuditWebhookKubeconfig(t *testing.T) {
-	raw, err := os.ReadFile("../../infra/audit-webhook.kubeconfig.tmpl")
-	if err != nil {
+// What the filled-in templates make a kube-apiserver send arrives as the cluster's: the
+// URL as it is, or the token from a file that may be written anew.
+func TestAuditWebhookKubeconfigs(t *testing.T) {
+	w := newWorld(t, nil)
+	server := httptest.NewTLSServer(w.handler) // client-go sends no credentials without TLS
+	defer server.Close()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	token := filepath.Join(t.TempDir(), "token")
+	path, secret := w.path[:strings.LastIndex(w.path, "/")], w.path[strings.LastIndex(w.path, "/")+1:]
+	if err := os.WriteFile(token, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	filled := strings.NewReplacer("{{url}}", "https://audit-abc.a.run.app", "{{path}}", "/v1/prod-eu/MAC").Replace(string(raw))
-	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(filled))
-	if err != nil {
-		t.Fatal(err)
+	for file, path := range map[string]string{"audit-webhook.kubeconfig.tmpl": w.path, "audit-webhook-token.kubeconfig.tmpl": path} {
+		raw, err := os.ReadFile("../../infra/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		filled := strings.NewReplacer("{{url}}", server.URL, "{{path}}", path, "{{tokenFile}}", token).Replace(string(raw))
+		config, err := clientcmd.RESTConfigFromKubeConfig([]byte(filled))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.CAData = ca
+		client, err := rest.HTTPClientFor(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := client.Post(config.Host+"?timeout=30s", "application/json", strings.NewReader(entry(t, "list", "service-create")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("%s: status %d", file, answer.StatusCode)
+		}
 	}
-	if want := "https://audit-abc.a.run.app/v1/prod-eu/MAC"; config.Host != want {
-		t.Errorf("server %s, want %s", config.Host, want)
+	if keys := w.published(t); !slices.Equal(keys, []string{"prod-eu/shop/web", "prod-eu/shop/web"}) {
+		t.Errorf("published %v", keys)
+	}
+	if strings.Contains(w.logs.String(), secret) {
+		t.Errorf("the log has the secret: %s", w.logs.String())
 	}
 }

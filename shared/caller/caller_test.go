@@ -6,6 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -92,6 +94,40 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// A caller that can send a header keeps the MAC out of the URL.
+func TestVerifyRequest(t *testing.T) {
+	rotating := keys(t, newKey+"\n"+oldKey)
+	signed, _ := keys(t, newKey).Sign("prod-eu")
+	path, token, err := keys(t, newKey).Token("prod-eu")
+	if err != nil || path != "/v1/prod-eu" || path+"/"+token != signed {
+		t.Fatalf("path %q, %v", path, err)
+	}
+	_, old, _ := keys(t, oldKey).Token("prod-eu")
+	for name, c := range map[string]struct {
+		path, header string
+		known        bool
+	}{
+		"the path":                      {signed, "", true},
+		"the header":                    {path, "Bearer " + token, true},
+		"the header, of the older key":  {path, "Bearer " + old, true},
+		"a path, and another's header":  {signed, "Bearer x", true},
+		"no header":                     {path, "", false},
+		"the header of another cluster": {"/v1/prod-us", "Bearer " + token, false},
+		"another scheme":                {path, "Basic " + token, false},
+		"a header that goes on":         {path, "Bearer " + token + "/x", false},
+		"a header with the path's rest": {"/v1", "Bearer prod-eu/" + token, false},
+		"a wrong path, and a header":    {signed[:len(signed)-1], "Bearer " + token, false},
+		"a path that ends with a slash": {path + "/", "Bearer " + token, false},
+		"a huge header":                 {path, "Bearer " + strings.Repeat("a", 1<<20), false},
+	} {
+		r := &http.Request{URL: &url.URL{Path: c.path}, Header: http.Header{"Authorization": {c.header}}}
+		cluster, err := rotating.VerifyRequest(r)
+		if c.known != (cluster == "prod-eu" && err == nil) || !c.known && !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %q, %v", name, cluster, err)
+		}
+	}
+}
+
 // A MAC has one spelling: a second one would pass through lists of known URLs.
 func TestVerifyTakesOneSpelling(t *testing.T) {
 	k := keys(t, newKey)
@@ -165,6 +201,25 @@ func TestSignRefusesWhatVerifyWould(t *testing.T) {
 	if _, err := (Keys{}).Sign("prod-eu"); err == nil {
 		t.Error("signed without a key")
 	}
+}
+
+func FuzzVerifyRequest(f *testing.F) {
+	k := keys(f, newKey)
+	signed, _ := k.Sign("prod-eu")
+	path, token, _ := k.Token("prod-eu")
+	f.Add(signed, "")
+	f.Add(path, "Bearer "+token)
+	f.Fuzz(func(t *testing.T, path, header string) {
+		r := &http.Request{URL: &url.URL{Path: path}, Header: http.Header{"Authorization": {header}}}
+		cluster, err := k.VerifyRequest(r)
+		if err != nil {
+			return
+		}
+		want, _ := k.Sign(cluster)
+		if token, _ := strings.CutPrefix(header, "Bearer "); path != want && path+"/"+token != want {
+			t.Fatalf("accepted %q with %q", path, header)
+		}
+	})
 }
 
 func FuzzVerify(f *testing.F) {

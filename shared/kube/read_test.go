@@ -288,6 +288,28 @@ func TestAnnotatedServices(t *testing.T) {
 	}
 }
 
+// TestSelectors: of those Services alone that ask for groups and select Pods.
+func TestSelectors(t *testing.T) {
+	w := newWorld(t)
+	for name, selector := range map[string]map[string]string{"web": {"app": "web", "tier": "front"}, "by-hand": nil} {
+		s := service(map[string]string{neg.AnnotationNEG: "{}"})
+		s.Name, s.Spec.Selector = name, selector
+		w.apply(s)
+	}
+	plain := service(nil)
+	plain.Name = "plain"
+	w.apply(plain)
+	got, err := w.Selectors(t.Context(), "shop")
+	w.check(err)
+	if d := cmp.Diff(map[string]map[string]string{"web": {"app": "web", "tier": "front"}}, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	w.server.Inject(fakekube.Fault{Resource: "services", Status: 500})
+	if got, err := w.Selectors(t.Context(), "shop"); err == nil || got != nil {
+		t.Errorf("a failed list is no empty one: %v, %v", got, err)
+	}
+}
+
 func TestServiceOfSlice(t *testing.T) {
 	w := newWorld(t)
 	unowned := slice("unowned", "IPv4", nil)

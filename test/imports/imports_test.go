@@ -45,7 +45,7 @@ var own = map[string][]string{
 		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
 	"cmd/negfleet": {
-		"shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
+		"infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
 }
 

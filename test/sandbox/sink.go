@@ -84,6 +84,8 @@ type auditEntry struct {
 	} `json:"responseStatus"`
 	RequestObject  json.RawMessage `json:"requestObject"`
 	ResponseObject json.RawMessage `json:"responseObject"`
+
+	Annotations map[string]string `json:"annotations"`
 }
 
 // logEntry is the entry as GKE's control plane logs it.
@@ -116,7 +118,7 @@ func (e auditEntry) logEntry(cluster string) map[string]any {
 	}
 	return map[string]any{
 		"insertId": e.AuditID, "logName": "projects/" + Project + "/logs/cloudaudit.googleapis.com%2Factivity",
-		"timestamp": e.StageTimestamp, "receiveTimestamp": e.StageTimestamp, "protoPayload": payload,
+		"labels": e.Annotations, "timestamp": e.StageTimestamp, "receiveTimestamp": e.StageTimestamp, "protoPayload": payload,
 		"resource":  map[string]any{"type": "k8s_cluster", "labels": map[string]string{"project_id": Project, "location": Region, "cluster_name": cluster}},
 		"operation": map[string]any{"id": e.AuditID, "producer": "k8s.io", "first": true, "last": true},
 	}
