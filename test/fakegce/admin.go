@@ -65,7 +65,7 @@ func adminError(w http.ResponseWriter, err error) {
 }
 
 func adminDo(w http.ResponseWriter, r *http.Request, in any, do func() error) {
-	d := json.NewDecoder(r.Body)
+	d := json.NewDecoder(&nesting{r: r.Body})
 	d.DisallowUnknownFields()
 	err := d.Decode(in)
 	if err == nil {

@@ -2,6 +2,7 @@ package fakegce
 
 import (
 	"encoding/json"
+	"errors"
 	"hash"
 	"io"
 	"net/http"
@@ -93,14 +94,22 @@ const maxBody = 16 << 20
 // decode reads the request's JSON into v, refusing fields v does not have. No
 // body at all is an empty object.
 func (c *call) decode(v any) *apiError {
-	d := json.NewDecoder(io.LimitReader(c.req.Body, maxBody))
+	d := json.NewDecoder(&nesting{r: io.LimitReader(c.req.Body, maxBody)})
 	d.DisallowUnknownFields()
+	d.UseNumber()
 	err := d.Decode(v)
 	if err == nil && d.More() {
 		return refuse(http.StatusBadRequest, "parseError", "Parse Error")
 	}
 	if err == nil || err == io.EOF {
 		return nil
+	}
+	return errPayload(err)
+}
+
+func errPayload(err error) *apiError {
+	if errors.Is(err, errNesting) {
+		return refuse(http.StatusBadRequest, "badRequest", "Invalid JSON payload received. Message too deep. Max recursion depth reached")
 	}
 	return refuse(http.StatusBadRequest, "badRequest", "Invalid JSON payload received. %s", strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -24,6 +24,10 @@
 // resource answers 404 to GET, 409 to a second insert and 400 resourceNotReady
 // to every other mutation.
 //
+// Save and Load carry all of that to another process, operations under way too.
+// Each document is written as it is; typed state, and who links to whom, is made
+// from documents again, except for the members of groups.
+//
 // Health is another package's: aim (health.go) derives from the committed state
 // which group is looked at by which backend service with which check, and tells
 // the engine what changed. Whoever asks for health reads the engine.

@@ -3,6 +3,7 @@ package fakegce
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -12,10 +13,13 @@ import (
 // object reads the request's body as a JSON object; none is an empty one.
 // Numbers stay as they were written.
 func (c *call) object() (doc, *apiError) {
-	d := json.NewDecoder(io.LimitReader(c.req.Body, maxBody))
+	d := json.NewDecoder(&nesting{r: io.LimitReader(c.req.Body, maxBody)})
 	d.UseNumber()
 	in := doc{}
 	err := d.Decode(&in)
+	if errors.Is(err, errNesting) {
+		return nil, errPayload(err)
+	}
 	if err == nil && d.More() || err != nil && err != io.EOF {
 		return nil, refuse(http.StatusBadRequest, "parseError", "Parse Error")
 	}
@@ -61,7 +65,7 @@ func (d *draft) read(v any) *apiError {
 		err = json.NewDecoder(bytes.NewReader(raw)).Decode(v)
 	}
 	if err != nil {
-		return refuse(http.StatusBadRequest, "badRequest", "Invalid JSON payload received. %s", strings.TrimPrefix(err.Error(), "json: "))
+		return errPayload(err)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func noun(collection string) string {
 }
 
 // userMaps hold keys of the user's, which are not fields.
-var userMaps = setOf("labels", "annotations", "metadatas")
+var userMaps = setOf("labels", "annotations", "metadatas", "domainStatus")
 
 // linkWalk copies a document with its links in full.
 type linkWalk struct {
@@ -120,6 +120,40 @@ func (w linkWalk) object(at, key string, v map[string]any) (any, *apiError) {
 		}
 	}
 	return copied, nil
+}
+
+// linksIn are the links of a document that resolveLinks has been over.
+func linksIn(collection string, d doc) []ref {
+	f := familyOf[collection]
+	if f == nil || len(f.links) == 0 {
+		return nil
+	}
+	var found []ref
+	f.findLinks("", map[string]any(d), &found)
+	return found
+}
+
+func (f *family) findLinks(key string, value any, found *[]ref) {
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			f.findLinks(key, item, found)
+		}
+	case string:
+		if f.links[key] == nil {
+			return
+		}
+		if r, err := parsePath(v); err == nil {
+			*found = append(*found, r)
+		}
+	default:
+		fields, _ := object(value)
+		for name, field := range fields {
+			if !userMaps[key] {
+				f.findLinks(name, field, found)
+			}
+		}
+	}
 }
 
 // link finds what a link leads to and writes it in full.

@@ -5,6 +5,21 @@ import (
 	"slices"
 )
 
+// families are all there are.
+var families = []*family{
+	healthChecks, backendServices, urlMaps, targetHTTPProxies, targetHTTPSProxies, sslCertificates, forwardingRules, addresses, firewalls,
+}
+
+var familyOf = indexFamilies(families)
+
+func indexFamilies(all []*family) map[string]*family {
+	index := map[string]*family{}
+	for _, f := range all {
+		index[f.name] = f
+	}
+	return index
+}
+
 // loadBalancerMethods are those of all families.
 func loadBalancerMethods() []Method {
 	const here = "regions/{region}"

@@ -147,16 +147,16 @@ func lookupField(d doc, path string) (any, bool) {
 	if !ok || !nested {
 		return value, ok
 	}
-	switch inner := value.(type) {
-	case map[string]string:
-		v, ok := inner[rest]
-		return v, ok
-	case doc:
-		return lookupField(inner, rest)
-	case map[string]any:
-		return lookupField(inner, rest)
+	if inner, plain := value.(map[string]string); plain {
+		value, ok := inner[rest]
+		return value, ok
 	}
-	return nil, false
+	inner, _ := object(value)
+	if userMaps[camel(head)] {
+		value, ok = inner[rest]
+		return value, ok
+	}
+	return lookupField(inner, rest)
 }
 
 func camel(name string) string {

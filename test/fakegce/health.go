@@ -55,15 +55,6 @@ func (s *Server) recordHealth(tr health.Transition) {
 	})
 }
 
-// parsePath reads what ref.path writes.
-func parsePath(path string) (ref, bool) {
-	parts := strings.Split(path, "/")
-	if len(parts) < 5 {
-		return ref{}, false
-	}
-	return parseLink(path, shelf{collection: parts[len(parts)-2]})
-}
-
 // HealthRule says what endpoints report, whatever their probes say. What is
 // empty matches everything; an empty State lifts the rule.
 type HealthRule struct {

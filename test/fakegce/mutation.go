@@ -15,6 +15,9 @@ type mutation struct {
 	outcome *OperationError
 }
 
+// open tells whether an effect, or taking one back, is still to come.
+func (m *mutation) open() bool { return !m.settled || m.outcome != nil }
+
 func (m *mutation) settle(outcome *OperationError) { m.settled, m.outcome = true, outcome }
 
 // commit gives a mutation its effect; the lock is held.

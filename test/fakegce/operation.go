@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,14 +96,18 @@ func (s *Server) newOperation(c *call, m mutation) *operation {
 	}
 	name := fmt.Sprintf("operation-%013d-%013x-%08x-%08x", now.UnixMilli(), now.UnixMicro()&(1<<52-1), rand.Uint32(), uint32(op.id))
 	op.ref = ref{shelf{c.project, c.scope, "operations"}, name}
+	s.keepOperation(op)
+	s.expire(now)
+	return op
+}
+
+func (s *Server) keepOperation(op *operation) {
 	if s.ops[op.ref.shelf] == nil {
 		s.ops[op.ref.shelf] = map[string]*operation{}
 	}
-	s.ops[op.ref.shelf][name] = op
+	s.ops[op.ref.shelf][op.ref.name] = op
 	s.opOrder = append(s.opOrder, op)
 	s.rememberRequest(op)
-	s.expire(now)
-	return op
 }
 
 func jitter(most time.Duration) time.Duration {
@@ -258,5 +263,6 @@ func (s *Server) deleteOperation(c *call) (any, *apiError) {
 		return nil, errNotReady(op.ref.path())
 	}
 	s.forget(op)
+	s.opOrder = slices.DeleteFunc(s.opOrder, func(other *operation) bool { return other == op })
 	return nil, nil
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/negfleet/negfleet/test/fakegce/health"
@@ -16,7 +15,7 @@ type Server struct {
 	opts  Options
 	clock Clock
 
-	mu         sync.RWMutex // guards what is below, up to the blank line
+	mu         noticedLock // guards what is below, up to the blank line
 	store      *store
 	ops        map[shelf]map[string]*operation
 	opOrder    []*operation
@@ -43,6 +42,7 @@ func New(opts Options) *Server {
 		timeline: newTimeline(opts.TimelineLog),
 		faults:   &faults{},
 		rates:    &rates{},
+		mu:       noticedLock{written: make(chan struct{}, 1)},
 	}
 	s.rates.clear()
 	s.admin = s.adminHandler()

@@ -32,8 +32,8 @@ func main() {
 }
 
 type settings struct {
-	listen, addrFile string
-	manualClock      bool
+	listen, addrFile, stateFile string
+	manualClock                 bool
 	fakegce.Options
 }
 
@@ -42,6 +42,7 @@ func parse(args []string) (settings, error) {
 	fs := flag.NewFlagSet("fakegce", flag.ContinueOnError)
 	fs.StringVar(&c.listen, "listen", "127.0.0.1:9080", "address to serve on")
 	fs.StringVar(&c.addrFile, "addr-file", "", "write the real address to this `file` when ready")
+	fs.StringVar(&c.stateFile, "state", "", "keep everything in this `file`, and begin with what is in it")
 	fs.BoolVar(&c.manualClock, "manual-clock", false, "a clock that moves by POST /_emu/clock alone")
 	fs.DurationVar(&c.OpLatency, "op-latency", 0, "how long operations take")
 	fs.DurationVar(&c.OpJitter, "op-jitter", 0, "most that is added to op-latency, evenly")
@@ -119,12 +120,41 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	emulator := fakegce.New(c.Options)
+	defer emulator.Close()
+	closeState, err := keepState(emulator, c.stateFile)
+	if err != nil {
+		return err
+	}
+	return errors.Join(serve(ctx, c, emulator, out), closeState())
+}
+
+// keepState takes up what a file holds and keeps it there until close. A file
+// that cannot be written is known before the first call.
+func keepState(emulator *fakegce.Server, path string) (closeState func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	if err := emulator.LoadFile(path); err != nil {
+		return nil, err
+	}
+	if err := emulator.SaveFile(path); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	kept := make(chan error, 1)
+	go func() {
+		kept <- emulator.KeepFile(ctx, path, func(err error) { fmt.Fprintln(os.Stderr, "fakegce:", err) })
+	}()
+	return func() error { cancel(); return <-kept }, nil
+}
+
+// serve answers calls until ctx ends.
+func serve(ctx context.Context, c settings, emulator *fakegce.Server, out io.Writer) error {
 	listener, err := net.Listen("tcp", c.listen)
 	if err != nil {
 		return err
 	}
-	emulator := fakegce.New(c.Options)
-	defer emulator.Close()
 	server := &http.Server{Handler: emulator, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
