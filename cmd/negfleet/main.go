@@ -24,14 +24,22 @@ usage: negfleet COMMAND [flags]
       the credential is a bearer token at that path on the control plane, not the URL
   audit token --out FILE CLUSTER
       write that token
+  resync [--dry-run] [--json] [CLUSTER]
+      publish the keys of all Services that ask for groups or have some, and of all owned
+      groups, of one cluster or all; --dry-run prints them instead
+  replay [--dry-run] [--json] [--limit N] [--filter CLUSTER[/NAMESPACE[/SERVICE]]] [SUBSCRIPTION]
+      publish dead letters anew, to the topics that they came from; SUBSCRIPTION pulls
+      from negfleet-dead, which is its name when none is given
   version [--json]
       print the version
 
 environment:
-  NEGFLEET_FLEET             path of the fleet file
-  NEGFLEET_CALLER_KEYS       audit: keys of the path MAC; the first one signs
-  NEGFLEET_AUDIT_URL         audit: the audit function's URL, unless --url says it
-  NEGFLEET_COMPUTE_ENDPOINT  another Compute API; empty: Google's
+  NEGFLEET_FLEET             path of the fleet file (plan, resync)
+  NEGFLEET_CALLER_KEYS       keys of the path MAC; the first one signs (audit)
+  NEGFLEET_AUDIT_URL         the audit function's URL, unless --url says it (audit)
+  NEGFLEET_COMPUTE_ENDPOINT  another Compute API; empty: Google's (plan, resync)
+  PUBSUB_PROJECT_ID          project of the topics (resync, replay)
+  NEGFLEET_ORDERING_KEYS     true: publish with ordering keys (resync)
 `
 
 func main() {
@@ -52,6 +60,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = planCommand(ctx, args[1:], getenv, out)
 	case "audit":
 		err = auditCommand(args[1:], getenv, out)
+	case "resync":
+		err = resyncCommand(ctx, args[1:], getenv, out, errs)
+	case "replay":
+		err = replayCommand(ctx, args[1:], getenv, out, errs)
 	case "version":
 		err = versionCommand(args[1:], out)
 	case "help", "-h", "--help":

@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/negfleet/negfleet/shared/gce"
+	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
 )
@@ -30,6 +32,8 @@ type world struct {
 	env  map[string]string
 	kube *fakekube.Server
 	gce  *fakegce.Server
+
+	cluster *fakekube.Cluster
 }
 
 // newWorld has the Service ask for groups of port 80 and of a port that it does not have;
@@ -37,8 +41,8 @@ type world struct {
 func newWorld(t testing.TB, more string) *world {
 	t.Helper()
 	w := &world{t: t, kube: fakekube.New(), gce: fakegce.New(fakegce.Options{})}
-	cluster := w.kube.AddCluster("c1", fakekube.WithUID(uid))
-	pods, err := cluster.NewWorld(fakekube.Layout{Project: "p1", Nodes: 2, Zones: []string{"us-central1-a", "us-central1-b"}})
+	w.cluster = w.kube.AddCluster("c1", fakekube.WithUID(uid))
+	pods, err := w.cluster.NewWorld(fakekube.Layout{Project: "p1", Nodes: 2, Zones: []string{"us-central1-a", "us-central1-b"}})
 	w.check(err)
 	w.check(pods.Deploy(fakekube.Deployment{Namespace: "shop", Name: "web", Replicas: 4}))
 	w.check(pods.AddService(&corev1.Service{
@@ -48,7 +52,7 @@ func newWorld(t testing.TB, more string) *world {
 	api := httptest.NewServer(w.kube)
 	t.Cleanup(api.Close)
 	dir := t.TempDir()
-	w.write(filepath.Join(dir, "c1.kubeconfig"), cluster.Kubeconfig(api.URL, "operator"))
+	w.write(filepath.Join(dir, "c1.kubeconfig"), w.cluster.Kubeconfig(api.URL, "operator"))
 	w.write(filepath.Join(dir, "fleet.yaml"), fmt.Appendf(nil, `version: 1
 project: p1
 network: default
@@ -76,6 +80,14 @@ func (w *world) check(err error) {
 func (w *world) write(path string, data []byte) {
 	w.t.Helper()
 	w.check(os.WriteFile(path, data, 0o600))
+}
+
+// group makes a group as reconcile does.
+func (w *world) group(zone, name string, owner neg.Owner) {
+	w.t.Helper()
+	c, err := gce.New(w.t.Context(), gce.Options{Project: "p1", Network: "default", Subnetwork: "default", Endpoint: w.env["NEGFLEET_COMPUTE_ENDPOINT"]})
+	w.check(err)
+	w.check(c.CreateGroup(w.t.Context(), neg.GroupID{Zone: neg.Zone(zone), Name: name}, owner))
 }
 
 // run runs the command and returns its exit code and what it wrote.
@@ -135,6 +147,10 @@ func TestUsage(t *testing.T) {
 		"plan c1/shop/":              `negfleet: plan: key "c1/shop/" names no Service`,
 		"plan C1/shop/web":           `negfleet: plan: cluster "C1": want an RFC 1035 label`,
 		"plan --yaml c1/shop/web":    "negfleet: plan: flag provided but not defined: -yaml",
+		"resync c1 c2":               "negfleet: resync: want one CLUSTER, or none for all",
+		"resync --all":               "negfleet: resync: flag provided but not defined: -all",
+		"replay a b":                 "negfleet: replay: want one SUBSCRIPTION, or none for negfleet-dead",
+		"replay --limit -1":          "negfleet: replay: --limit must not be negative",
 		"version 2":                  "negfleet: version: takes no arguments",
 		"version --short":            "negfleet: version: flag provided but not defined: -short",
 	} {

@@ -57,16 +57,30 @@ func planCommand(ctx context.Context, args []string, getenv func(string) string,
 	return printText(out, key, forecast, blocked)
 }
 
-func parseFlags(name string, args []string) (asJSON bool, rest []string, err error) {
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.BoolVar(&asJSON, "json", false, "")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return false, nil, err
+// flags are those of one command. Its usage stands in one place, for all commands.
+type flags struct{ *flag.FlagSet }
+
+func newFlags(command string) flags {
+	f := flags{flag.NewFlagSet(command, flag.ContinueOnError)}
+	f.SetOutput(io.Discard)
+	return f
+}
+
+// parse returns the arguments that are no flags.
+func (f flags) parse(args []string) (rest []string, err error) {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil, err
 	} else if err != nil {
-		return false, nil, usageError{name + ": " + err.Error()}
+		return nil, usageError{f.Name() + ": " + err.Error()}
 	}
-	return asJSON, flags.Args(), nil
+	return f.Args(), nil
+}
+
+func parseFlags(command string, args []string) (asJSON bool, rest []string, err error) {
+	f := newFlags(command)
+	f.BoolVar(&asJSON, "json", false, "")
+	rest, err = f.parse(args)
+	return asJSON, rest, err
 }
 
 func printText(out io.Writer, key neg.Key, f reconcile.Forecast, blocked error) error {

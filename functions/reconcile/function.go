@@ -105,12 +105,13 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // request is what a message asks for. Those who watch clusters report on clusters; an
-// operator or the sweep may have seen something in the cloud. What the webhook saw may not
-// have happened yet, or never.
+// operator or the sweep may have seen something in the cloud. A resync has looked for
+// groups that nothing in the cluster tells of, and says so by another source. What the
+// webhook saw may not have happened yet, or never.
 func request(m event.Message) reconcile.Delivery {
 	cloud := m.Source != "audit" && m.Source != "admission"
 	return reconcile.Delivery{
-		Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile",
+		Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile" && m.Source != event.SourceResync,
 		Early: m.Source == "admission", Created: m.PodsCreated, Deleted: m.PodsDeleted,
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -27,7 +28,7 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 	e := Env{
 		FleetFile:       getenv("NEGFLEET_FLEET"),
 		ComputeEndpoint: getenv("NEGFLEET_COMPUTE_ENDPOINT"),
-		PubSubProject:   getenv("PUBSUB_PROJECT_ID"),
+		PubSubProject:   PubSubProject(getenv),
 		CallerKeys:      getenv("NEGFLEET_CALLER_KEYS"),
 		Accept:          getenv("NEGFLEET_EVENTS_ACCEPT"),
 		OrderingKeys:    getenv("NEGFLEET_ORDERING_KEYS") == "true",
@@ -36,9 +37,6 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 		if user = strings.TrimSpace(user); user != "" {
 			e.Identities = append(e.Identities, user)
 		}
-	}
-	if e.PubSubProject == "" {
-		e.PubSubProject = getenv("GOOGLE_CLOUD_PROJECT")
 	}
 	if e.FleetFile == "" {
 		errs = append(errs, errors.New("NEGFLEET_FLEET: missing; want the path of the fleet file"))
@@ -49,6 +47,11 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 	e.DeletionGrace = duration(getenv, "NEGFLEET_DELETION_GRACE", time.Minute, maxGrace, &errs)
 	e.LookInterval = duration(getenv, "NEGFLEET_LOOK_INTERVAL", time.Second, time.Minute, &errs)
 	return e, errors.Join(errs...)
+}
+
+// PubSubProject is the project of the topics; empty when none is named.
+func PubSubProject(getenv func(string) string) string {
+	return cmp.Or(getenv("PUBSUB_PROJECT_ID"), getenv("GOOGLE_CLOUD_PROJECT"))
 }
 
 // Function reads the environment of a function that publishes.

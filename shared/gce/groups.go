@@ -3,6 +3,8 @@ package gce
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,26 +26,52 @@ func newRequestID() string { return uuid.NewString() }
 // ours, in any zone, under any name. A scope that could not be read makes the whole
 // answer an error: unknown is not empty. It is a heavy-weight read.
 func (c *Client) Owned(ctx context.Context, token string) ([]neg.OwnedGroup, error) {
-	what := fmt.Sprintf("list groups of %s in project %s", token, c.opts.Project)
 	var groups []neg.OwnedGroup
+	err := c.described(ctx, token, func(page []neg.OwnedGroup) error {
+		for _, g := range page {
+			if g.Owner.Token == token {
+				groups = append(groups, g)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return groups, nil
+}
+
+// OwnedIn hands on, page by page, the groups of the project that belong to any Service of
+// the cluster with that kube-system UID; otherwise it is as Owned.
+func (c *Client) OwnedIn(ctx context.Context, uid string, page func([]neg.OwnedGroup) error) error {
+	return c.described(ctx, neg.ClusterToken(uid)+"-", func(groups []neg.OwnedGroup) error {
+		return page(slices.DeleteFunc(groups, func(g neg.OwnedGroup) bool { return g.Owner.UID != uid }))
+	})
+}
+
+// described lists the groups whose description holds text and parses as ours.
+func (c *Client) described(ctx context.Context, text string, found func([]neg.OwnedGroup) error) error {
+	what := fmt.Sprintf("list groups of %s in project %s", text, c.opts.Project)
 	page := ""
 	for {
 		var list *compute.NetworkEndpointGroupAggregatedList
 		err := c.call(ctx, what, func() (err error) {
 			list, err = c.api.NetworkEndpointGroups.AggregatedList(c.opts.Project).
-				Filter(fmt.Sprintf("description eq %q", ".*"+token+".*")).
+				Filter(fmt.Sprintf("description eq %q", ".*"+text+".*")).
 				MaxResults(pageSize).PageToken(page).Context(ctx).Do()
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := complete(list); err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		groups = append(groups, ownedIn(list, token)...)
+		if err := found(ownedIn(list)); err != nil {
+			return err
+		}
 		if page = list.NextPageToken; page == "" {
-			return groups, nil
+			return nil
 		}
 	}
 }
@@ -64,16 +92,16 @@ func complete(list *compute.NetworkEndpointGroupAggregatedList) error {
 	return nil
 }
 
-func ownedIn(list *compute.NetworkEndpointGroupAggregatedList, token string) []neg.OwnedGroup {
+func ownedIn(list *compute.NetworkEndpointGroupAggregatedList) []neg.OwnedGroup {
 	var groups []neg.OwnedGroup
-	for scope, items := range list.Items {
+	for _, scope := range slices.Sorted(maps.Keys(list.Items)) {
 		zone, zonal := strings.CutPrefix(scope, "zones/")
 		if !zonal {
 			continue
 		}
-		for _, g := range items.NetworkEndpointGroups {
+		for _, g := range list.Items[scope].NetworkEndpointGroups {
 			owner, err := neg.ParseOwner(g.Description)
-			if err != nil || owner.Token != token || g.NetworkEndpointType != groupType {
+			if err != nil || g.NetworkEndpointType != groupType {
 				continue
 			}
 			groups = append(groups, neg.OwnedGroup{GroupID: neg.GroupID{Zone: neg.Zone(zone), Name: g.Name}, Owner: owner, Size: int(g.Size)})

@@ -39,6 +39,22 @@ func service(k neg.Key, s *corev1.Service) *neg.Service {
 	return out
 }
 
+// Services hands on all Services of the cluster, page by page.
+func (c *Cluster) Services(ctx context.Context, page func([]neg.Service) error) error {
+	return pages(func(o metav1.ListOptions) (string, error) {
+		list, err := c.client.CoreV1().Services("").List(ctx, o)
+		if err != nil {
+			return "", c.fail(ctx, "list services", err)
+		}
+		var found []neg.Service
+		for i := range list.Items {
+			s := &list.Items[i]
+			found = append(found, *service(neg.Key{Cluster: c.name, Namespace: s.Namespace, Service: s.Name}, s))
+		}
+		return list.Continue, page(found)
+	})
+}
+
 // Slices reads all EndpointSlices of a Service.
 func (c *Cluster) Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error) {
 	var slices []neg.Slice

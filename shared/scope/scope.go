@@ -15,6 +15,7 @@ import (
 	"github.com/negfleet/negfleet/shared/gce"
 	"github.com/negfleet/negfleet/shared/plan"
 	"github.com/negfleet/negfleet/shared/reconcile"
+	"github.com/negfleet/negfleet/shared/resync"
 )
 
 // Scopes opens scopes by cluster name.
@@ -64,6 +65,25 @@ func (s *Scopes) Open(ctx context.Context, cluster string) (reconcile.Scope, err
 		UID: entry.UID, Project: entry.Project, Zones: entry.Zones, Policy: policy,
 		Skip: skip(entry), Cluster: client, Cloud: cloud,
 	}, nil
+}
+
+// Target returns what a cluster of the fleet file is resynced by, or why negfleet has no
+// keys of it.
+func (s *Scopes) Target(ctx context.Context, cluster string) (target resync.Target, skip string, err error) {
+	scope, err := s.Open(ctx, cluster)
+	if err != nil || scope.Skip != "" {
+		return resync.Target{}, scope.Skip, err
+	}
+	file, err := s.Fleet.File()
+	if err != nil {
+		return resync.Target{}, "", err
+	}
+	_, client, err := s.Fleet.Cluster(ctx, cluster)
+	if err != nil {
+		return resync.Target{}, "", err
+	}
+	cloud, err := s.cloud(ctx, place{scope.Project, file.Network, file.Subnetwork})
+	return resync.Target{Name: cluster, UID: scope.UID, Cluster: client, Cloud: cloud}, "", err
 }
 
 // skip is why the fleet file keeps negfleet from reconciling a cluster.

@@ -34,8 +34,9 @@ var own = map[string][]string{
 	"shared/kube":      {"shared/neg"},
 	"shared/event":     {"shared/neg", "shared/telemetry"},
 	"shared/reconcile": {"shared/neg", "shared/plan"},
+	"shared/resync":    {"shared/neg"},
 	"shared/fleet":     {"shared/neg", "shared/config", "shared/kube"},
-	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/reconcile"},
+	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/reconcile", "shared/resync"},
 	"infra":            {},
 
 	"functions/events": {
@@ -45,7 +46,7 @@ var own = map[string][]string{
 		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
 	"cmd/negfleet": {
-		"infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
+		"infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
 	},
 }
 
@@ -67,6 +68,7 @@ var never = map[string][]string{
 	"shared/audit":     {"*"},
 	"shared/telemetry": {"*"},
 	"infra":            {"*"},
+	"shared/resync":    {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
 	"shared/reconcile": {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
 	"shared/gce":       {"k8s.io/", "cloud.google.com/go/pubsub"},
 	"shared/kube":      {"google.golang.org/api/", "cloud.google.com/go/pubsub"},

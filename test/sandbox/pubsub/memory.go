@@ -17,6 +17,7 @@ type memory struct {
 	mu     sync.Mutex
 	nextID int
 	topics map[string]*topic
+	pushes map[string]*pubsubpb.Subscription // push subscriptions by full name
 }
 
 type topic struct {
@@ -28,10 +29,11 @@ func newMemory(listen string) *memory {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	m := &memory{topics: map[string]*topic{}}
+	m := &memory{topics: map[string]*topic{}, pushes: map[string]*pubsubpb.Subscription{}}
 	m.server = pstest.NewServerWithAddress(listen,
 		pstest.ServerReactorOption{FuncName: "Publish", Reactor: reactor(m.onPublish)},
-		pstest.ServerReactorOption{FuncName: "CreateSubscription", Reactor: reactor(m.onSubscribe)})
+		pstest.ServerReactorOption{FuncName: "CreateSubscription", Reactor: reactor(m.onSubscribe)},
+		pstest.ServerReactorOption{FuncName: "GetSubscription", Reactor: reactor(m.onGetSubscription)})
 	return m
 }
 
@@ -74,6 +76,14 @@ func (m *memory) onSubscribe(request any) (handled bool, answer any, err error) 
 	return false, &pubsubpb.Subscription{}, nil
 }
 
+// onGetSubscription answers for the push subscriptions, which pstest does not know.
+func (m *memory) onGetSubscription(request any) (handled bool, answer any, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.pushes[request.(*pubsubpb.GetSubscriptionRequest).Subscription]
+	return ok, s, nil
+}
+
 func (m *memory) addr() string { return m.server.Addr }
 
 func (m *memory) publish(ctx context.Context, topic string, wire *pubsubpb.PubsubMessage) error {
@@ -104,6 +114,7 @@ func (m *memory) subscribe(ctx context.Context, s *pubsubpb.Subscription, q *que
 	defer m.mu.Unlock()
 	t := m.topics[s.Topic]
 	t.queues = append(t.queues, q)
+	m.pushes[s.Name] = s
 	return nil
 }
 

@@ -1,0 +1,23 @@
+package event
+
+import (
+	"time"
+
+	"github.com/negfleet/negfleet/shared/neg"
+)
+
+// Sources of what a resync finds. A look for the first goes by what the Service says of its
+// groups, one for the second searches for all of them, which is a heavy-weight read.
+const (
+	SourceResync       = "resync"
+	SourceResyncGroups = "resync-groups"
+)
+
+// ResyncMessage asks for a look at a key that a resync found.
+func ResyncMessage(k neg.Key, thorough bool, why string, at time.Time) Message {
+	m := Message{Key: k, Reason: why, Source: SourceResync, Observed: at}
+	if thorough {
+		m.Source = SourceResyncGroups
+	}
+	return m
+}
