@@ -312,6 +312,14 @@ var conversation = []struct{ verb, path, body string }{
 	{"GET", "zones/Z/instances", ""},
 	{"GET", "aggregated/instances", ""},
 	{"DELETE", "zones/Z/instances/node-1", ""},
+	{"POST", "global/networks", `{"name":"lan","autoCreateSubnetworks":false,"mtu":1500}`},
+	{"GET", "global/networks/lan", ""},
+	{"POST", "regions/R/subnetworks", `{"name":"lan","network":"global/networks/lan","ipCidrRange":"10.60.0.0/24","secondaryIpRanges":[{"rangeName":"pods","ipCidrRange":"10.61.0.0/16"}]}`},
+	{"GET", "regions/R/subnetworks/lan", ""},
+	{"POST", "zones/Z/instances", `{"name":"vm","machineType":"zones/Z/machineTypes/e2-medium","networkInterfaces":[{"subnetwork":"regions/Q/subnetworks/default","aliasIpRanges":[{"ipCidrRange":"10.62.0.0/24"}]}]}`},
+	{"GET", "zones/Z/instances/vm", ""},
+	{"DELETE", "regions/R/subnetworks/lan", ""},
+	{"DELETE", "global/networks/lan", ""},
 	{"GET", "global/networks/default", ""},
 	{"GET", "global/networks", ""},
 	{"GET", "regions/R/subnetworks/default", ""},
@@ -338,7 +346,7 @@ func TestAnswersConform(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := fakegce.ComputeEndpoint(fakegce.Start(t, server)) + "projects/" + target.Project + "/"
-	place := strings.NewReplacer("zones/Z", "zones/"+target.Zone, "regions/R", "regions/europe-west1")
+	place := strings.NewReplacer("zones/Z", "zones/"+target.Zone, "regions/R", "regions/europe-west1", "regions/Q", "regions/"+target.Zone[:len(target.Zone)-2])
 	last := map[string]string{} // the newest operation by scope
 	for _, c := range conversation {
 		scope, rest, _ := strings.Cut(place.Replace(c.path), "/operations/")
@@ -424,19 +432,22 @@ func TestEveryFieldAccepted(t *testing.T) {
 	base := fakegce.ComputeEndpoint(fakegce.Start(t, server)) + "projects/" + target.Project + "/"
 	groups := "zones/" + target.Zone + "/networkEndpointGroups"
 	for path, name := range map[string]string{
-		groups:                               "NetworkEndpointGroup",
-		groups + "/a/attachNetworkEndpoints": "NetworkEndpointGroupsAttachEndpointsRequest",
-		groups + "/a/detachNetworkEndpoints": "NetworkEndpointGroupsDetachEndpointsRequest",
-		groups + "/a/listNetworkEndpoints":   "NetworkEndpointGroupsListEndpointsRequest",
-		"global/healthChecks":                "HealthCheck",
-		"global/backendServices":             "BackendService",
-		"global/urlMaps":                     "UrlMap",
-		"global/targetHttpProxies":           "TargetHttpProxy",
-		"global/targetHttpsProxies":          "TargetHttpsProxy",
-		"global/sslCertificates":             "SslCertificate",
-		"global/forwardingRules":             "ForwardingRule",
-		"global/addresses":                   "Address",
-		"global/firewalls":                   "Firewall",
+		groups:                                "NetworkEndpointGroup",
+		groups + "/a/attachNetworkEndpoints":  "NetworkEndpointGroupsAttachEndpointsRequest",
+		groups + "/a/detachNetworkEndpoints":  "NetworkEndpointGroupsDetachEndpointsRequest",
+		groups + "/a/listNetworkEndpoints":    "NetworkEndpointGroupsListEndpointsRequest",
+		"global/healthChecks":                 "HealthCheck",
+		"global/backendServices":              "BackendService",
+		"global/urlMaps":                      "UrlMap",
+		"global/targetHttpProxies":            "TargetHttpProxy",
+		"global/targetHttpsProxies":           "TargetHttpsProxy",
+		"global/sslCertificates":              "SslCertificate",
+		"global/forwardingRules":              "ForwardingRule",
+		"global/addresses":                    "Address",
+		"global/firewalls":                    "Firewall",
+		"global/networks":                     "Network",
+		"regions/europe-west1/subnetworks":    "Subnetwork",
+		"zones/" + target.Zone + "/instances": "Instance",
 	} {
 		body := d.example(schema{Ref: name})
 		res, err := http.Post(base+path, "application/json", strings.NewReader(body))

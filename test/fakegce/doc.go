@@ -33,7 +33,8 @@
 // the engine what changed. Whoever asks for health reads the engine.
 //
 // Started bare, every project exists, with a network "default" that has one
-// subnetwork in each region. Instances, further networks and ranges are seeded.
+// subnetwork in each region. Instances, further networks and ranges are seeded or
+// made by their own methods; whatever is in a network keeps it.
 //
 // # What nobody has documented
 //

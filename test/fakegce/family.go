@@ -23,6 +23,8 @@ type draft struct {
 	ref  ref
 	doc  doc
 	uses []ref // what its links lead to
+
+	state any // of a new resource, what rules need beyond the document
 }
 
 // identity is what a resource keeps for life.
@@ -100,7 +102,7 @@ func insertOne(f *family) serveFunc {
 }
 
 func (s *Server) beginInsert(c *call, res *resource, d *draft) doc {
-	res.doc, res.creating = d.doc, true
+	res.doc, res.state, res.creating = d.doc, d.state, true
 	s.store.put(res)
 	s.store.use(res.ref, d.uses)
 	return s.begin(c, mutation{kind: "insert", target: res})

@@ -40,8 +40,12 @@ func (s *Server) inUse(r ref) *apiError {
 	if len(users) == 0 {
 		return nil
 	}
+	return errInUse(r, users[0])
+}
+
+func errInUse(r, user ref) *apiError {
 	return refuse(http.StatusBadRequest, "resourceInUseByAnotherResource",
-		"The %s resource '%s' is already being used by '%s'", noun(r.collection), r.path(), users[0].path())
+		"The %s resource '%s' is already being used by '%s'", noun(r.collection), r.path(), user.path())
 }
 
 // noun is how messages call one resource of a collection: "backend_service".
@@ -160,8 +164,11 @@ func (f *family) findLinks(key string, value any, found *[]ref) {
 func (w linkWalk) link(at, link string, targets []string) (any, *apiError) {
 	for _, collection := range targets {
 		home := shelf{w.draft.ref.project, w.draft.ref.scope, collection}
-		if collection == networks.name {
+		switch collection {
+		case networks.name:
 			home.scope = scope{kind: global}
+		case subnetworks.name:
+			home.scope = scope{kind: region, name: regionOf(w.draft.ref.scope)}
 		}
 		r, ok := parseLink(link, home)
 		if !ok {

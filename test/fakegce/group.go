@@ -2,6 +2,7 @@ package fakegce
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -95,6 +96,7 @@ func (s *Server) insertGroup(c *call) (any, *apiError) {
 	in.fill(res.doc, g)
 	res.creating = true
 	s.store.put(res)
+	s.store.use(res.ref, slices.DeleteFunc([]ref{g.network, g.subnetwork}, func(r ref) bool { return r == ref{} }))
 	return s.begin(c, mutation{kind: "insert", target: res}), nil
 }
 

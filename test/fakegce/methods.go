@@ -49,6 +49,7 @@ var methods = slices.Concat(
 	operationMethods("regionOperations", "regions/{region}"),
 	operationMethods("globalOperations", "global"),
 	loadBalancerMethods(),
+	networkMethods(),
 	readMethods("instances", "zones/{zone}", "instance", instances),
 	readMethods("networks", "global", "network", networks),
 	readMethods("subnetworks", "regions/{region}", "subnetwork", subnetworks),
@@ -59,8 +60,6 @@ var methods = slices.Concat(
 		aggregatedMethod("globalOperations", operations),
 		aggregatedMethod("instances", instances),
 		aggregatedMethod("subnetworks", subnetworks),
-		{ID: "instances.delete", HTTP: http.MethodDelete, resource: "instance", Query: mutationParams,
-			Path: "projects/{project}/zones/{zone}/instances/{instance}", serve: (*Server).deleteInstance},
 		{ID: "projects.get", HTTP: http.MethodGet, Path: "projects/{project}", serve: (*Server).getProject},
 	},
 )

@@ -29,6 +29,9 @@ func (s *Server) commit(m mutation, cause Cause) *OperationError {
 	case "insert":
 		return s.commitInsert(m.target, cause)
 	case "delete":
+		if err := s.networkInUse(m.target); err != nil {
+			return err
+		}
 		s.commitDelete(m.target, cause)
 		return nil
 	case "attachNetworkEndpoints":
@@ -60,6 +63,7 @@ func (s *Server) commitInsert(res *resource, cause Cause) *OperationError {
 	}
 	s.remember(res.ref)
 	res.creating = false
+	s.opened(res)
 	if res.ref.collection == groups.name {
 		s.timeline.add(s.transition(res.ref, "created", nil, cause))
 	}
@@ -69,6 +73,7 @@ func (s *Server) commitInsert(res *resource, cause Cause) *OperationError {
 func (s *Server) commitDelete(res *resource, cause Cause) {
 	s.remember(res.ref)
 	s.store.remove(res.ref)
+	s.closed(res)
 	switch res.ref.collection {
 	case groups.name:
 		s.commitDeleteGroup(res, cause)

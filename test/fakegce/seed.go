@@ -96,9 +96,7 @@ func (s *Server) putNetwork(n Network) {
 	if !n.AutoCreateSubnetworks {
 		return
 	}
-	for _, p := range places {
-		s.putSubnetwork(Subnetwork{Project: n.Project, Region: p.region, Name: n.Name, Network: n.Name, Range: p.cidr})
-	}
+	s.putAutoSubnetworks(res.ref)
 }
 
 func (s *Server) putSubnetwork(sub Subnetwork) error {
@@ -127,6 +125,7 @@ func (s *Server) putSubnetwork(sub Subnetwork) error {
 	}
 	res.state = network.ref
 	s.store.put(res)
+	s.store.use(res.ref, []ref{network.ref})
 	s.linkSubnetwork(network, res.ref)
 	return nil
 }
@@ -164,6 +163,7 @@ func (s *Server) putInstance(in Instance) error {
 	res.doc["networkInterfaces"] = []doc{nicDoc}
 	res.state = &instance{nics: []nic{n}}
 	s.store.put(res)
+	s.store.use(res.ref, []ref{n.network, n.subnetwork})
 	return nil
 }
 

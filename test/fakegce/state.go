@@ -50,7 +50,9 @@ func (s *Server) State() State {
 					state.Groups = append(state.Groups, snapshot(res, inner))
 				}
 			case *instance:
-				state.Instances = append(state.Instances, inner.snapshot(sh, res.ref.name))
+				if !res.creating {
+					state.Instances = append(state.Instances, inner.snapshot(sh, res.ref.name))
+				}
 			}
 		}
 	}
