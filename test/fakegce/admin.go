@@ -51,6 +51,8 @@ func (s *Server) adminHandler() http.Handler {
 		var rule HealthRule
 		adminDo(w, r, &rule, func() error { return s.ForceHealth(rule) })
 	})
+	mux.Handle("GET /_emu/graph", s.page)
+	mux.Handle("GET /_emu/page/", s.page)
 	return mux
 }
 

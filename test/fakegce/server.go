@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"github.com/negfleet/negfleet/test/fakegce/health"
+	"github.com/negfleet/negfleet/test/fakegce/page"
 )
 
-// Server is the emulator; it serves the API, the batch endpoint and /_emu/.
+// Server is the emulator; it serves the API, the batch endpoint, /_emu/ and the page at /.
 type Server struct {
 	opts  Options
 	clock Clock
@@ -30,6 +31,7 @@ type Server struct {
 	faults   *faults
 	rates    *rates
 	admin    http.Handler
+	page     http.Handler
 }
 
 // New makes a Server with no seeds.
@@ -45,6 +47,7 @@ func New(opts Options) *Server {
 		mu:       noticedLock{written: make(chan struct{}, 1)},
 	}
 	s.rates.clear()
+	s.page = page.Handler(s.graphSnapshot)
 	s.admin = s.adminHandler()
 	s.clear()
 	return s
@@ -85,6 +88,8 @@ func (s *Server) Reset() {
 // ServeHTTP answers every path there is.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
+	case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		s.page.ServeHTTP(w, r)
 	case strings.HasPrefix(path, "/_emu/"):
 		s.admin.ServeHTTP(w, r)
 	case path == "/batch" || strings.HasPrefix(path, "/batch/"):
