@@ -84,7 +84,7 @@ func TestPageIsAtRootAlone(t *testing.T) {
 		{"GET", "/?a=b", 200, "<title>fakegce: load balancers</title>"},
 		{"HEAD", "/", 200, ""},
 		{"GET", "/_emu/page/page.js", 200, "import"},
-		{"GET", "/_emu/graph", 200, `"nodes":[]`},
+		{"GET", "/_emu/graph", 200, `{"projects":["p1"],"nodes":[],"edges":[],"more":{},"states":{}}`},
 	} {
 		if status, body := c.text(tt.method, tt.path); status != tt.status || !strings.Contains(body, tt.part) {
 			t.Errorf("%s %s: %d %.200s", tt.method, tt.path, status, body)

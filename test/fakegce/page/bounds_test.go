@@ -1,6 +1,7 @@
 package page
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -42,6 +43,14 @@ func TestBounds(t *testing.T) {
 		if n.Column == lastColumn && (len(n.Endpoints) != shown || n.MoreEndpoints != 120-shown || n.Size != 120 || n.Endpoints[0].State != health.Unhealthy) {
 			t.Errorf("%s: %d endpoints, %d more, size %d, first %v", n.ID, len(n.Endpoints), n.MoreEndpoints, n.Size, n.Endpoints[0])
 		}
+	}
+}
+
+// TestNothing: lists are there though they are empty.
+func TestNothing(t *testing.T) {
+	got, err := json.Marshal(NewGraph(Snapshot{}, View{}))
+	if want := `{"projects":[],"nodes":[],"edges":[],"more":{},"states":{}}`; err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
 	}
 }
 

@@ -1,6 +1,6 @@
 // What a node looks like.
 
-import { badge, el, keyed, name, number, plural, states, symbol, word } from "./dom.js";
+import { badge, el, fill, keyed, name, number, plural, states, symbol, word } from "./dom.js";
 
 export const columns = ["Forwarding rules", "Target proxies", "URL maps", "Backend services", "Endpoint groups"];
 
@@ -19,19 +19,19 @@ export const makeCard = (node) => el("li", {}, el("button", { type: "button", cl
 export function fillCard(li, node) {
   const card = li.firstElementChild;
   card.classList.toggle("unreached", Boolean(node.unreached));
-  card.replaceChildren(
-    el("span", { class: "head" }, el("span", { class: "name" }, node.name), el("span", { class: "scope" }, node.scope)),
+  fill(
+    card,
+    el("span", { class: "head" }, el("span", { class: "name" }, node.name), " ", el("span", { class: "scope" }, node.scope)),
     facts(node),
-    ...(node.health ?? []).map((tally) => health(node, tally)),
-    ...(node.notes ?? []).map((note) => el("span", { class: "note" }, note)),
+    (node.health ?? []).map((tally) => health(node, tally)),
+    (node.notes ?? []).map((note) => el("span", { class: "note" }, note)),
   );
 }
 
 function facts(node) {
-  const list = (node.facts ?? []).map((fact) => el("span", { class: "fact" }, fact));
-  if (node.size) list.push(el("span", { class: "fact" }, plural(node.size, "endpoint", "endpoints")));
-  if (node.showProject) list.unshift(el("span", { class: "fact" }, node.project));
-  return list.length ? el("span", { class: "facts" }, list) : null;
+  const list = [node.showProject ? node.project : null, ...(node.facts ?? []), node.size ? plural(node.size, "endpoint", "endpoints") : null];
+  const spans = list.filter(Boolean).flatMap((fact) => [" · ", el("span", { class: "fact" }, fact)]).slice(1);
+  return spans.length ? el("span", { class: "facts" }, spans) : null;
 }
 
 // health is a bar and the numbers it stands for; a group of several services has one for each.
@@ -64,15 +64,16 @@ function fillRow(li, row) {
   if (row.group) {
     button.dataset.open = row.group;
     button.setAttribute("aria-expanded", String(Boolean(row.open)));
-    button.replaceChildren(...moreText(row));
+    fill(button, moreText(row));
     return;
   }
   button.dataset.node = row.id;
-  button.replaceChildren(
+  fill(
+    button,
     symbol(row.state),
     el("span", { class: "address" }, row.address),
     el("span", { class: "instance" }, row.instance ?? (row.detached ? "detached" : "")),
-    ...verdicts(row),
+    verdicts(row),
   );
 }
 

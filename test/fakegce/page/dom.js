@@ -9,7 +9,12 @@ export function el(tag, props = {}, ...children) {
     if (name === "class" || name.includes("-")) e.setAttribute(name, value);
     else e[name] = value;
   }
-  e.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== ""));
+  return fill(e, ...children);
+}
+
+// fill replaces what is in an element; null is nothing.
+export function fill(e, ...children) {
+  e.replaceChildren(...children.flat().filter((c) => c !== null && c !== undefined && c !== ""));
   return e;
 }
 

@@ -71,7 +71,7 @@ func NewGraph(s Snapshot, view View) Graph {
 		v.members = merge(v.Endpoints, v.Health)
 	}
 	filter(all, view)
-	g := Graph{Projects: s.Projects, Nodes: []Node{}, Edges: []Edge{}, More: map[int]int{}, States: map[health.State]int{}}
+	g := Graph{Projects: append([]string{}, s.Projects...), Nodes: []Node{}, Edges: []Edge{}, More: map[int]int{}, States: map[health.State]int{}}
 	drawn := map[*vertex]bool{}
 	inColumn := [lastColumn + 1]int{}
 	for _, v := range all {

@@ -39,16 +39,21 @@ async function ask() {
   clearTimeout(timer);
   asking?.abort();
   const mine = (asking = new AbortController());
+  let body = null;
   try {
     const answer = await fetch(question(), { signal: mine.signal });
-    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    receive(await answer.text());
-    tell(paused ? "Paused" : "Live", "");
-  } catch (err) {
-    if (mine.signal.aborted) return;
-    tell("No answer", "lost");
+    if (answer.ok) body = await answer.text();
+  } catch {
+    if (mine.signal.aborted) return; // a later question is under way
   }
   schedule();
+  if (body === null) {
+    tell("No answer", "lost");
+    return;
+  }
+  tell(paused ? "Paused" : "Live", "");
+  if (body !== answered) receive(body);
+  answered = body;
 }
 
 function schedule() {
@@ -62,8 +67,6 @@ function tell(text, how) {
 }
 
 function receive(body) {
-  if (body === answered) return;
-  answered = body;
   graph = JSON.parse(body);
   const several = new Set(graph.nodes.map((node) => node.project)).size > 1;
   for (const node of graph.nodes) node.showProject = several;

@@ -1,7 +1,7 @@
 // What is known of the selected node.
 
 import { counted, noun } from "./cards.js";
-import { badge, el, name, states, word } from "./dom.js";
+import { badge, el, fill, name, states, word } from "./dom.js";
 
 const panel = document.getElementById("panel");
 let shown = ""; // what the panel is filled with
@@ -11,7 +11,7 @@ export function show(graph, id) {
   panel.hidden = !id;
   if (!id) {
     shown = "";
-    panel.replaceChildren();
+    fill(panel);
     return;
   }
   const [path, address] = id.split("#");
@@ -22,18 +22,19 @@ export function show(graph, id) {
   if (state === shown) return;
   shown = state;
   const scroll = panel.scrollTop;
-  if (!node) fill("resource", name(path), path, el("p", { class: "note" }, "It is not shown any more: deleted, or left out by project or filter."));
-  else if (address !== undefined) fill("endpoint", address, path, ...endpointBody(node, endpoint, address));
-  else fill(noun[node.kind], node.name, path, ...resourceBody(node, links));
+  if (!node) write("resource", name(path), path, el("p", { class: "note" }, "It is not shown any more: deleted, or left out by project or filter."));
+  else if (address !== undefined) write("endpoint", address, path, ...endpointBody(node, endpoint, address));
+  else write(noun[node.kind], node.name, path, ...resourceBody(node, links));
   panel.scrollTop = scroll;
 }
 
-function fill(kind, title, path, ...body) {
-  panel.replaceChildren(
+function write(kind, title, path, ...body) {
+  fill(
+    panel,
     el("div", { class: "title" }, el("p", { class: "kind" }, kind), el("button", { type: "button", class: "close", "aria-label": "Close", "aria-keyshortcuts": "Escape" }, "✕")),
     el("h2", {}, title),
     el("p", { class: "path" }, path),
-    ...body.filter(Boolean),
+    body,
   );
 }
 
@@ -65,7 +66,7 @@ const list = (title, ids) => (ids.length ? el("section", {}, el("h3", {}, title)
 
 const link = (id) => el("li", {}, el("button", { type: "button", class: "link", "data-node": id }, el("span", {}, name(id)), el("span", { class: "scope" }, noun[id.split("/").at(-2)])));
 
-const table = (rows) => el("table", {}, el("tbody", {}, rows.map(([head, ...cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, ...[cell].flat()))))));
+const table = (rows) => el("table", {}, el("tbody", {}, rows.map(([head, ...cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))))));
 
 const json = (value) => el("pre", { class: "json" }, JSON.stringify(value, null, 2));
 
