@@ -7,7 +7,7 @@ replace github.com/negfleet/negfleet => ../../..
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.22.1
-	github.com/negfleet/negfleet v0.0.0-00010101000000-000000000000
+	github.com/negfleet/negfleet v0.0.0
 	google.golang.org/api v0.310.0
 )
 

@@ -140,7 +140,7 @@ func TestSelection(t *testing.T) {
 	p.do(chromedp.Reload())
 	p.seeText("#panel", "endpoint group", `"size": 3`)
 	p.click(`#panel [data-node="` + global + `backendServices/web"]`)
-	p.seeText("#panel", "backend service", "Leads to web endpoint group", `"protocol": "HTTP"`)
+	p.seeText("#panel", "backend service", "Leads to web endpoint group · us-central1-a", `"protocol": "HTTP"`)
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.see(`document.getElementById("panel").hidden && document.querySelector(".lit") === null && location.hash === ""`)
 	w.did(w.api.GlobalForwardingRules.Delete(project, "web").Do())
@@ -158,8 +158,11 @@ func TestKeyboard(t *testing.T) {
 		t.Helper()
 		p.see(fmt.Sprintf(`document.activeElement.dataset.node === %q`, id))
 	}
-	p.do(chromedp.KeyEvent("/"))
+	p.slash()
 	p.see(`document.activeElement.id === "match"`)
+	if typed := ask[string](p, `document.activeElement.value`); typed != "" {
+		t.Errorf("the key that goes there types %q", typed)
+	}
 	p.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab))
 	focused(global + "forwardingRules/web")
 	for _, id := range []string{global + "targetHttpProxies/web", global + "urlMaps/web", global + "backendServices/web", groups + "web", groups + "web#" + bad} {

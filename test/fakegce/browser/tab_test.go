@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -142,6 +143,21 @@ func (p *tab) seeText(selector string, parts ...string) {
 func (p *tab) click(selector string) {
 	p.t.Helper()
 	p.do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
+// slash presses a key that has a text as a keyboard does: a page that takes the key keeps
+// the text from being typed. The driver sends them apart.
+func (p *tab) slash() {
+	p.t.Helper()
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown, input.DispatchKeyEventTypeKeyUp} {
+		event := input.DispatchKeyEventParams{Type: kind, Key: "/", Code: "Slash"}
+		if kind == input.DispatchKeyEventTypeKeyDown {
+			event.Text = "/"
+		}
+		if _, err := chromedp.Call(p.ctx, input.DispatchKeyEvent, event); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 func (p *tab) scheme(name string) {

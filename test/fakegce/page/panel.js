@@ -41,7 +41,11 @@ function write(kind, title, path, ...body) {
 function endpointBody(node, endpoint, address) {
   const group = el("section", {}, el("h3", {}, "Member of"), el("ul", { class: "links" }, link(node.id)));
   if (!endpoint) return [el("p", { class: "note" }, "It is not among the endpoints shown."), group];
-  const reports = (endpoint.reports ?? []).map((r) => [name(r.service), [badge(r.state, word[r.state]), r.forced ? el("em", {}, "forced") : null], r.check ? `by ${name(r.check)}` : ""]);
+  const reports = (endpoint.reports ?? []).map((r) => [
+    name(r.service),
+    [badge(r.state, word[r.state]), r.forced ? el("em", {}, "forced") : null],
+    r.check ? `by ${name(r.check)}` : "",
+  ]);
   return [
     el("section", {}, el("h3", {}, "Health by backend service"), reports.length ? table(reports) : badge("UNREPORTED", "no backend service reports of it")),
     endpoint.detached ? el("p", { class: "note" }, "Detached: it serves what is left of its connections.") : null,
@@ -55,16 +59,22 @@ function resourceBody(node, links) {
   load(node.id, document.lastElementChild);
   return [
     ...(node.notes ?? []).map((note) => el("p", { class: "note" }, note)),
-    node.health ? el("section", {}, el("h3", {}, "Health"), table(node.health.map((t) => [name(t.service), states.filter((s) => t.states[s]).map((s) => counted(s, t.states[s])), ""]))) : null,
+    node.health ? el("section", {}, el("h3", {}, "Health"), table(node.health.map(tallied))) : null,
     list("Led to by", links.from),
     list("Leads to", links.to),
     document,
   ];
 }
 
+const tallied = (tally) => [name(tally.service), states.filter((s) => tally.states[s]).map((s) => counted(s, tally.states[s]))];
+
 const list = (title, ids) => (ids.length ? el("section", {}, el("h3", {}, title), el("ul", { class: "links" }, ids.map(link))) : null);
 
-const link = (id) => el("li", {}, el("button", { type: "button", class: "link", "data-node": id }, el("span", {}, name(id)), el("span", { class: "scope" }, noun[id.split("/").at(-2)])));
+function link(id) {
+  const [scope, kind, called] = id.split("/").slice(-3);
+  const what = scope === "global" ? noun[kind] : `${noun[kind]} · ${scope}`;
+  return el("li", {}, el("button", { type: "button", class: "link", "data-node": id }, el("span", {}, called), " ", el("span", { class: "scope" }, what)));
+}
 
 const table = (rows) => el("table", {}, el("tbody", {}, rows.map(([head, ...cells]) => el("tr", {}, el("th", { scope: "row" }, head), cells.map((cell) => el("td", {}, cell))))));
 
