@@ -22,6 +22,7 @@ import (
 
 	"google.golang.org/api/compute/v1"
 	"google.golang.org/api/option"
+	htransport "google.golang.org/api/transport/http"
 )
 
 // Options say where the API is and what new groups belong to.
@@ -41,6 +42,7 @@ type Options struct {
 // A Client makes the groups of one project right.
 type Client struct {
 	api   *compute.Service
+	http  *http.Client
 	opts  Options
 	slots chan struct{}
 }
@@ -62,22 +64,33 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
 	}
-	api, err := compute.NewService(ctx, clientOptions(o)...)
+	client, err := httpClient(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("compute client of project %s: %w", o.Project, err)
 	}
-	return &Client{api: api, opts: o, slots: make(chan struct{}, o.InFlight)}, nil
+	opts := []option.ClientOption{option.WithHTTPClient(client)}
+	if o.Endpoint != "" {
+		opts = append(opts, option.WithEndpoint(o.Endpoint))
+	}
+	api, err := compute.NewService(ctx, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("compute client of project %s: %w", o.Project, err)
+	}
+	api.UserAgent = userAgent
+	return &Client{api: api, http: client, opts: o, slots: make(chan struct{}, o.InFlight)}, nil
 }
 
-func clientOptions(o Options) []option.ClientOption {
-	opts := []option.ClientOption{option.WithUserAgent("negfleet")}
+const userAgent = "negfleet"
+
+// httpClient is what the library and the raw calls share.
+func httpClient(ctx context.Context, o Options) (*http.Client, error) {
 	if o.Endpoint == "" {
-		return append(opts, option.WithScopes(compute.ComputeScope))
+		client, _, err := htransport.NewClient(ctx, option.WithScopes(compute.ComputeScope))
+		return client, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = o.InFlight
-	return append(opts, option.WithEndpoint(o.Endpoint), option.WithoutAuthentication(),
-		option.WithHTTPClient(&http.Client{Transport: transport}))
+	return &http.Client{Transport: transport}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -26,7 +26,7 @@ func (c *Client) Attach(ctx context.Context, id neg.GroupID, endpoints []neg.End
 	send := func(part []neg.Endpoint) error {
 		what := fmt.Sprintf("attach %d endpoints to group %s", len(part), id)
 		body := &compute.NetworkEndpointGroupsAttachEndpointsRequest{NetworkEndpoints: wire(part)}
-		err := c.mutate(ctx, what, id.Zone, time.Time{}, func(requestID string) (*compute.Operation, error) {
+		err := c.mutate(ctx, what, time.Time{}, func(requestID string) (*compute.Operation, error) {
 			return c.api.NetworkEndpointGroups.AttachNetworkEndpoints(c.opts.Project, string(id.Zone), id.Name, body).RequestId(requestID).Context(ctx).Do()
 		})
 		if kindOf(err) == missing && !refuses(err) {
@@ -84,7 +84,7 @@ func (c *Client) Detach(ctx context.Context, id neg.GroupID, endpoints []neg.End
 func (c *Client) detach(ctx context.Context, id neg.GroupID, part []neg.Endpoint, notAfter time.Time) error {
 	what := fmt.Sprintf("detach %d endpoints from group %s", len(part), id)
 	body := &compute.NetworkEndpointGroupsDetachEndpointsRequest{NetworkEndpoints: wire(part)}
-	return c.mutate(ctx, what, id.Zone, notAfter, func(requestID string) (*compute.Operation, error) {
+	return c.mutate(ctx, what, notAfter, func(requestID string) (*compute.Operation, error) {
 		return c.api.NetworkEndpointGroups.DetachNetworkEndpoints(c.opts.Project, string(id.Zone), id.Name, body).RequestId(requestID).Context(ctx).Do()
 	})
 }

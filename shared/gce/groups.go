@@ -164,7 +164,7 @@ func (c *Client) CreateGroup(ctx context.Context, id neg.GroupID, owner neg.Owne
 		Name: id.Name, Description: owner.Description(), NetworkEndpointType: groupType,
 		Network: c.network(), Subnetwork: c.subnetwork(id.Zone),
 	}
-	err := c.mutate(ctx, what, id.Zone, time.Time{}, func(requestID string) (*compute.Operation, error) {
+	err := c.mutate(ctx, what, time.Time{}, func(requestID string) (*compute.Operation, error) {
 		return c.api.NetworkEndpointGroups.Insert(c.opts.Project, string(id.Zone), group).RequestId(requestID).Context(ctx).Do()
 	})
 	if kindOf(err) != taken {
@@ -186,7 +186,7 @@ func (c *Client) CreateGroup(ctx context.Context, id neg.GroupID, owner neg.Owne
 
 // DeleteGroup deletes a group. One that is gone already is success.
 func (c *Client) DeleteGroup(ctx context.Context, id neg.GroupID, notAfter time.Time) error {
-	err := c.mutate(ctx, "delete group "+id.String(), id.Zone, notAfter, func(requestID string) (*compute.Operation, error) {
+	err := c.mutate(ctx, "delete group "+id.String(), notAfter, func(requestID string) (*compute.Operation, error) {
 		return c.api.NetworkEndpointGroups.Delete(c.opts.Project, string(id.Zone), id.Name).RequestId(requestID).Context(ctx).Do()
 	})
 	if kindOf(err) == missing {

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/api/compute/v1"
-
-	"github.com/negfleet/negfleet/shared/neg"
 )
 
 // mutate sends one mutation and waits until its operation is done. send gets a request
@@ -19,7 +17,7 @@ import (
 //
 // Nothing is sent after notAfter, unless that is zero: a removal rests on a read of the
 // cluster that must not be old.
-func (c *Client) mutate(ctx context.Context, what string, zone neg.Zone, notAfter time.Time, send func(requestID string) (*compute.Operation, error)) error {
+func (c *Client) mutate(ctx context.Context, what string, notAfter time.Time, send func(requestID string) (*compute.Operation, error)) error {
 	id := newRequestID()
 	var op *compute.Operation
 	err := c.call(ctx, what, func() (err error) {
@@ -32,25 +30,39 @@ func (c *Client) mutate(ctx context.Context, what string, zone neg.Zone, notAfte
 	if err != nil {
 		return err
 	}
-	return c.wait(ctx, what, zone, op)
+	return c.wait(ctx, what, op)
 }
+
+// waitOnce asks where the operation lives: in a zone, in a region, or globally.
+func (c *Client) waitOnce(ctx context.Context, zone, region, name string) (*compute.Operation, error) {
+	switch {
+	case zone != "":
+		return c.api.ZoneOperations.Wait(c.opts.Project, lastOf(zone), name).Context(ctx).Do()
+	case region != "":
+		return c.api.RegionOperations.Wait(c.opts.Project, lastOf(region), name).Context(ctx).Do()
+	}
+	return c.api.GlobalOperations.Wait(c.opts.Project, name).Context(ctx).Do()
+}
+
+// lastOf is the last segment of a link.
+func lastOf(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
 
 var errStale = errors.New("not sent: the read that justifies it is too old by now")
 
 // wait follows op until it is DONE. The API's wait returns after two minutes or earlier,
 // at once when it is busy, so it is called, ever more slowly, until then or until ctx ends.
-func (c *Client) wait(ctx context.Context, what string, zone neg.Zone, op *compute.Operation) error {
+func (c *Client) wait(ctx context.Context, what string, op *compute.Operation) error {
 	for n := 0; op.Status != "DONE"; n++ {
 		if n > 0 {
 			if err := c.opts.Sleep(ctx, backoff(transient, n, c.opts.Jitter())); err != nil {
 				return wrap(what, cancelled, err)
 			}
 		}
-		name := op.Name
+		zone, region, name := op.Zone, op.Region, op.Name
 		// Not one of InFlight: a wait is held open for as long as the operation takes, and a
 		// few dozen slow ones would keep every look from reading.
 		err := c.retry(ctx, what+": wait for "+name, func() (err error) {
-			op, err = c.api.ZoneOperations.Wait(c.opts.Project, string(zone), name).Context(ctx).Do()
+			op, err = c.waitOnce(ctx, zone, region, name)
 			return err
 		})
 		if kindOf(err) == missing {

@@ -80,6 +80,7 @@ const (
 	forbidden      // 403
 	quota          // nothing to be had, or no room: also 403 inside an operation
 	refused        // any other 4xx
+	stale          // 412: it was changed since it was read
 	cancelled      // our own deadline, or evidence that grew old
 )
 
@@ -120,7 +121,7 @@ func classify(err error) kind {
 	case api.Code == http.StatusForbidden || api.Code == http.StatusUnauthorized:
 		return forbidden
 	case api.Code == http.StatusPreconditionFailed:
-		return transient
+		return stale
 	}
 	return refused
 }

@@ -79,6 +79,10 @@ type BackendService struct {
 	Fields      Fields        // of a managed one
 	HealthCheck HealthCheckID // of a managed one
 	Backends    []Backend     // the Service's own entries, sorted by Group
+
+	// Observed alone; nothing is compared with them.
+	Entries int      // all entries, whoever's
+	Users   []string // who refers to it, by path: without any it serves nothing
 }
 
 // A Backend is an entry of a backend service: a group, and how much of the traffic it takes.
