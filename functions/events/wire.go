@@ -12,6 +12,7 @@ import (
 	"github.com/negfleet/negfleet/shared/event"
 	fleets "github.com/negfleet/negfleet/shared/fleet"
 	"github.com/negfleet/negfleet/shared/kube"
+	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/telemetry"
 )
 
@@ -49,15 +50,14 @@ type fleetClusters struct {
 	identities []string
 }
 
-// ClusterOf finds the entry of a Google Cloud cluster. The fleet file knows clusters by
-// name and project, so a name is used once in a project.
-func (c fleetClusters) ClusterOf(project, _, name string) (string, bool) {
+// ClusterOf finds the entry of a GKE cluster.
+func (c fleetClusters) ClusterOf(project, location, name string) (string, bool) {
 	file, err := c.fleet.File()
 	if err != nil {
 		return "", false
 	}
-	entry, ok := file.Cluster(name)
-	return name, ok && entry.Project == project
+	entry, ok := file.ByResource(neg.GKECluster{Project: project, Location: location, Name: name})
+	return entry.Name, ok
 }
 
 func (c fleetClusters) Known(cluster string) bool {

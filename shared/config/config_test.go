@@ -37,8 +37,8 @@ func TestParseFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Fleet{Project: "my-project", Network: "default", Subnetwork: "default", Clusters: []config.Cluster{
-		{Name: "prod", UID: "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 7, Project: "my-project", Zones: []neg.Zone{"us-central1-a", "us-central1-b"}, Kubeconfig: "/etc/negfleet/prod.kubeconfig", NEGs: "managed", State: "active", Policy: "sync"},
-		{Name: "lab", UID: "00000000-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 11, Project: "lab-project", Kubeconfig: "/etc/lab", NEGs: "gke", State: "draining", Policy: "observe"},
+		{Name: "prod", UID: "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 7, Project: "my-project", Zones: []neg.Zone{"us-central1-a", "us-central1-b"}, Connect: config.Connect{Kubeconfig: "/etc/negfleet/prod.kubeconfig"}, NEGs: "managed", State: "active", Policy: "sync"},
+		{Name: "lab", UID: "00000000-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 11, Project: "lab-project", Connect: config.Connect{Kubeconfig: "/etc/lab"}, NEGs: "gke", State: "draining", Policy: "observe"},
 	}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -73,7 +73,7 @@ clusters:
 		`fleet.yaml:1: subnetwork: missing`,
 		`fleet.yaml:6: clusters[0].name: cluster "Prod": want an RFC 1035 label of at most 40 characters`,
 		`fleet.yaml:6: clusters[0].uid: "none": want the UID that kubectl get namespace kube-system -o jsonpath={.metadata.uid} prints`,
-		`fleet.yaml:6: clusters[0].connect.kubeconfig: missing`,
+		`fleet.yaml:6: clusters[0].connect: missing; want exactly one of kubeconfig, gke, gateway`,
 		`fleet.yaml:7: clusters[0].zones[0]: "us-central1": want a zone such as us-central1-a`,
 		`fleet.yaml:7: clusters[0].zones[1]: "7": want a zone such as us-central1-a`,
 		`fleet.yaml:12: clusters[1].policy: "dry": want one of sync, observe, upsert`,

@@ -11,27 +11,31 @@ import (
 
 // Env is what the functions read from the environment.
 type Env struct {
-	FleetFile       string        // NEGFLEET_FLEET: path of the fleet file
-	ComputeEndpoint string        // NEGFLEET_COMPUTE_ENDPOINT: another Compute API, ends in /compute/v1/
-	PubSubProject   string        // PUBSUB_PROJECT_ID, else GOOGLE_CLOUD_PROJECT: project of the topics
-	DeletionGrace   time.Duration // NEGFLEET_DELETION_GRACE: how long a Service must stay missing
-	LookInterval    time.Duration // NEGFLEET_LOOK_INTERVAL: between two looks at one key in one instance
-	CallerKeys      string        // NEGFLEET_CALLER_KEYS: keys of the path MAC; secret
-	Accept          string        // NEGFLEET_EVENTS_ACCEPT: shapes that the events function takes
-	OrderingKeys    bool          // NEGFLEET_ORDERING_KEYS: publish keys in order
-	Identities      []string      // NEGFLEET_IDENTITIES: users that negfleet's functions are in the clusters; their writes are no events
+	FleetFile         string        // NEGFLEET_FLEET: path of the fleet file
+	ComputeEndpoint   string        // NEGFLEET_COMPUTE_ENDPOINT: another Compute API, ends in /compute/v1/
+	ContainerEndpoint string        // NEGFLEET_CONTAINER_ENDPOINT: another container API, without credentials
+	GatewayEndpoint   string        // NEGFLEET_GATEWAY_ENDPOINT: another Connect gateway
+	PubSubProject     string        // PUBSUB_PROJECT_ID, else GOOGLE_CLOUD_PROJECT: project of the topics
+	DeletionGrace     time.Duration // NEGFLEET_DELETION_GRACE: how long a Service must stay missing
+	LookInterval      time.Duration // NEGFLEET_LOOK_INTERVAL: between two looks at one key in one instance
+	CallerKeys        string        // NEGFLEET_CALLER_KEYS: keys of the path MAC; secret
+	Accept            string        // NEGFLEET_EVENTS_ACCEPT: shapes that the events function takes
+	OrderingKeys      bool          // NEGFLEET_ORDERING_KEYS: publish keys in order
+	Identities        []string      // NEGFLEET_IDENTITIES: users that negfleet's functions are in the clusters; their writes are no events
 }
 
 // ReadEnv reads the environment through getenv and reports all that is wrong at once.
 func ReadEnv(getenv func(string) string) (Env, error) {
 	var errs []error
 	e := Env{
-		FleetFile:       getenv("NEGFLEET_FLEET"),
-		ComputeEndpoint: getenv("NEGFLEET_COMPUTE_ENDPOINT"),
-		PubSubProject:   PubSubProject(getenv),
-		CallerKeys:      getenv("NEGFLEET_CALLER_KEYS"),
-		Accept:          getenv("NEGFLEET_EVENTS_ACCEPT"),
-		OrderingKeys:    getenv("NEGFLEET_ORDERING_KEYS") == "true",
+		FleetFile:         getenv("NEGFLEET_FLEET"),
+		ComputeEndpoint:   getenv("NEGFLEET_COMPUTE_ENDPOINT"),
+		ContainerEndpoint: getenv("NEGFLEET_CONTAINER_ENDPOINT"),
+		GatewayEndpoint:   getenv("NEGFLEET_GATEWAY_ENDPOINT"),
+		PubSubProject:     PubSubProject(getenv),
+		CallerKeys:        getenv("NEGFLEET_CALLER_KEYS"),
+		Accept:            getenv("NEGFLEET_EVENTS_ACCEPT"),
+		OrderingKeys:      getenv("NEGFLEET_ORDERING_KEYS") == "true",
 	}
 	for user := range strings.SplitSeq(getenv("NEGFLEET_IDENTITIES"), ",") {
 		if user = strings.TrimSpace(user); user != "" {
@@ -44,6 +48,8 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 	if u, err := url.Parse(e.ComputeEndpoint); e.ComputeEndpoint != "" && (err != nil || u.Host == "" || !strings.HasSuffix(u.Path, "/compute/v1/")) {
 		errs = append(errs, fmt.Errorf("NEGFLEET_COMPUTE_ENDPOINT %q: want a URL that ends in /compute/v1/", e.ComputeEndpoint))
 	}
+	baseURL("NEGFLEET_CONTAINER_ENDPOINT", e.ContainerEndpoint, &errs)
+	baseURL("NEGFLEET_GATEWAY_ENDPOINT", e.GatewayEndpoint, &errs)
 	e.DeletionGrace = duration(getenv, "NEGFLEET_DELETION_GRACE", time.Minute, maxGrace, &errs)
 	e.LookInterval = duration(getenv, "NEGFLEET_LOOK_INTERVAL", time.Second, time.Minute, &errs)
 	return e, errors.Join(errs...)
@@ -64,6 +70,14 @@ func (e Env) Function() error {
 
 // maxGrace leaves a look the time to act after it within one delivery.
 const maxGrace = 5 * time.Minute
+
+// baseURL checks the address of another API, which has no path of its own.
+func baseURL(name, value string, errs *[]error) {
+	u, err := url.Parse(value)
+	if value != "" && (err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "") {
+		*errs = append(*errs, fmt.Errorf("%s %q: want a URL without a path, such as http://127.0.0.1:9085", name, value))
+	}
+}
 
 func duration(getenv func(string) string, name string, fallback, most time.Duration, errs *[]error) time.Duration {
 	value := getenv(name)

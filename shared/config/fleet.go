@@ -5,10 +5,10 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -27,15 +27,16 @@ type Fleet struct {
 
 // A Cluster is one entry of the fleet file.
 type Cluster struct {
-	Name       string
-	UID        string // of the kube-system namespace: the cluster's identity
-	Line       int    // of the uid, for the message that says which line to change
-	Project    string // that holds the cluster's instances and groups
-	Zones      []neg.Zone
-	Kubeconfig string // path
-	NEGs       string // managed or gke
-	State      string // active, draining or decommissioned
-	Policy     string // observe, upsert or sync
+	Name     string
+	UID      string // of the kube-system namespace: the cluster's identity
+	Line     int    // of the uid, for the message that says which line to change
+	Project  string // that holds the cluster's instances and groups
+	Zones    []neg.Zone
+	Connect  Connect
+	Resource neg.GKECluster // the GKE cluster that it is; zero: none, or not said
+	NEGs     string         // managed or gke
+	State    string         // active, draining or decommissioned
+	Policy   string         // observe, upsert or sync
 }
 
 // Cluster returns the entry of that name.
@@ -46,6 +47,18 @@ func (f *Fleet) Cluster(name string) (Cluster, bool) {
 		}
 	}
 	return Cluster{}, false
+}
+
+// ByResource returns the entry whose log entries those of a GKE cluster are. One that does
+// not say which GKE cluster it is goes by name and project.
+func (f *Fleet) ByResource(r neg.GKECluster) (Cluster, bool) {
+	for _, c := range f.Clusters {
+		if c.Resource == r {
+			return c, true
+		}
+	}
+	c, ok := f.Cluster(r.Name)
+	return c, ok && c.Resource == neg.GKECluster{} && c.Project == r.Project
 }
 
 // text is a scalar that remembers its line.
@@ -68,16 +81,15 @@ type fleetFile struct {
 }
 
 type clusterFile struct {
-	Name    text   `yaml:"name"`
-	UID     text   `yaml:"uid"`
-	Project text   `yaml:"project"`
-	Zones   []text `yaml:"zones"`
-	Connect struct {
-		Kubeconfig text `yaml:"kubeconfig"`
-	} `yaml:"connect"`
-	NEGs   text `yaml:"negs"`
-	State  text `yaml:"state"`
-	Policy text `yaml:"policy"`
+	Name     text        `yaml:"name"`
+	UID      text        `yaml:"uid"`
+	Project  text        `yaml:"project"`
+	Zones    []text      `yaml:"zones"`
+	Connect  connectFile `yaml:"connect"`
+	Resource text        `yaml:"resource"`
+	NEGs     text        `yaml:"negs"`
+	State    text        `yaml:"state"`
+	Policy   text        `yaml:"policy"`
 }
 
 // ParseFleet reads a fleet file. path is named in errors, and relative kubeconfig paths
@@ -144,12 +156,18 @@ func (p *problems) fleet(raw fleetFile) *Fleet {
 	if len(raw.Clusters) == 0 {
 		p.add(1, "clusters", "none")
 	}
-	names, uids := map[string]int{}, map[string]int{}
+	names, uids, ways := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, c := range raw.Clusters {
 		field := fmt.Sprintf("clusters[%d]", i)
 		f.Clusters = append(f.Clusters, p.cluster(f, field, c))
 		p.unique(names, c.Name, field+".name")
 		p.unique(uids, c.UID, field+".uid")
+		p.unique(ways, c.Connect.Gateway, field+".connect.gateway")
+		if c.Connect.GKE.value != "" {
+			p.unique(ways, c.Connect.GKE, field+".connect.gke")
+		} else {
+			p.unique(ways, c.Resource, field+".resource")
+		}
 	}
 	return f
 }
@@ -163,19 +181,15 @@ func (p *problems) cluster(f *Fleet, field string, raw clusterFile) Cluster {
 		p.add(line, field+".uid", "%q: want the UID that kubectl get namespace kube-system -o jsonpath={.metadata.uid} prints", raw.UID.value)
 	}
 	p.project(raw.Project, field+".project", false)
-	p.required(raw.Connect.Kubeconfig, line, field+".connect.kubeconfig")
+	connect := p.connect(raw.Connect, line, field+".connect")
 	c := Cluster{
-		Name: raw.Name.value, UID: raw.UID.value, Line: raw.UID.line, Project: raw.Project.value, Kubeconfig: raw.Connect.Kubeconfig.value,
+		Name: raw.Name.value, UID: raw.UID.value, Line: raw.UID.line, Project: raw.Project.value,
+		Connect: connect, Resource: p.resource(raw, connect, field),
 		NEGs:   p.oneOf(raw.NEGs, field+".negs", "managed", "gke"),
 		State:  p.oneOf(raw.State, field+".state", "active", "draining", "decommissioned"),
 		Policy: p.oneOf(raw.Policy, field+".policy", "sync", "observe", "upsert"),
 	}
-	if c.Project == "" {
-		c.Project = f.Project
-	}
-	if c.Kubeconfig != "" && !filepath.IsAbs(c.Kubeconfig) {
-		c.Kubeconfig = filepath.Join(filepath.Dir(p.path), c.Kubeconfig)
-	}
+	c.Project = cmp.Or(c.Project, c.Resource.Project, f.Project)
 	for i, z := range raw.Zones {
 		if !zoneForm.MatchString(z.value) {
 			p.add(z.line, fmt.Sprintf("%s.zones[%d]", field, i), "%q: want a zone such as us-central1-a", z.value)

@@ -87,7 +87,7 @@ func (f *Fleet) Cluster(ctx context.Context, name string) (config.Cluster, *kube
 }
 
 func (f *Fleet) client(ctx context.Context, entry config.Cluster) (*kube.Cluster, error) {
-	stamp := modified(entry.Kubeconfig)
+	stamp := modified(entry.Connect.Kubeconfig)
 	f.mu.Lock()
 	o, ok := f.open[entry.Name]
 	f.mu.Unlock()
@@ -118,7 +118,7 @@ func (f *Fleet) client(ctx context.Context, entry config.Cluster) (*kube.Cluster
 const provedFor = time.Minute
 
 // same tells whether an entry still leads to the same API server with the same identity.
-func same(a, b config.Cluster) bool { return a.UID == b.UID && a.Kubeconfig == b.Kubeconfig }
+func same(a, b config.Cluster) bool { return a.UID == b.UID && a.Connect == b.Connect }
 
 func modified(path string) time.Time {
 	info, err := os.Stat(path)
@@ -132,9 +132,9 @@ func modified(path string) time.Time {
 func (f *Fleet) connect(ctx context.Context, o opened) (*kube.Cluster, error) {
 	entry := o.entry
 	if o.client == nil {
-		rest, err := clientcmd.BuildConfigFromFlags("", entry.Kubeconfig)
+		rest, err := clientcmd.BuildConfigFromFlags("", entry.Connect.Kubeconfig)
 		if err != nil {
-			return nil, neg.Block("KubeconfigInvalid", "cluster %s: kubeconfig %s: %w", entry.Name, entry.Kubeconfig, err)
+			return nil, neg.Block("KubeconfigInvalid", "cluster %s: kubeconfig %s: %w", entry.Name, entry.Connect.Kubeconfig, err)
 		}
 		if o.client, err = kube.New(entry.Name, rest, f.now); err != nil {
 			return nil, err
