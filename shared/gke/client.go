@@ -29,7 +29,9 @@ import (
 const callTimeout = 15 * time.Second
 
 // A Client reads clusters.
-type Client struct{ api *container.ProjectsLocationsClustersService }
+type Client struct {
+	api *container.ProjectsLocationsClustersService
+}
 
 // New returns a client that sends through h, which brings the credentials along. endpoint
 // is another API's base URL; empty: Google's. It makes no call.
