@@ -33,7 +33,7 @@ func wire() (http.Handler, error) {
 			return nil, err
 		}
 	}
-	f, err := fleets.New(env.FleetFile, log, time.Now)
+	f, err := fleets.New(env.FleetFile, log, time.Now, fleets.WithGoogle(fleets.Google{ContainerEndpoint: env.ContainerEndpoint, GatewayEndpoint: env.GatewayEndpoint}))
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,12 @@
 // Package fleet opens the clusters of the fleet file: it builds a client for each when it
-// is first asked for, proves that the cluster is the one the file means, once a minute
-// while it is used, and keeps it while the file's entry stays the same. A failure is not
-// kept.
+// is first asked for, by a kubeconfig, as a GKE cluster or through Connect gateway, proves
+// that the cluster is the one the file means, once a minute while it is used, and keeps it
+// while the file's entry stays the same. A failure is not kept.
+//
+// Where a GKE cluster's control plane is, the container API says; it is asked again when a
+// connection fails. Tokens are replaced before they end, and once when they are refused.
+// Whether a cluster is alive, draining or gone is judged by package presence from what the
+// API server, the container API and the fleet file say: Survey asks them.
 //
 // It answers who a cluster is and must not read or write anything else of it.
 package fleet
@@ -10,44 +15,66 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/negfleet/negfleet/shared/config"
+	"github.com/negfleet/negfleet/shared/gke"
 	"github.com/negfleet/negfleet/shared/kube"
 	"github.com/negfleet/negfleet/shared/neg"
 )
 
 // A Fleet opens clusters.
 type Fleet struct {
-	file *config.File
-	log  *slog.Logger
-	now  func() time.Time
+	file   *config.File
+	log    *slog.Logger
+	now    func() time.Time
+	google Google
 
-	flight singleflight.Group
-	mu     sync.Mutex
-	open   map[string]opened
-	stale  string // what was last logged of a wrong fleet file
+	credentials *credentials
+	gateway     *http.Transport
+	flight      singleflight.Group
+
+	mu           sync.Mutex // guards all below
+	open         map[string]opened
+	gke          *gke.Client
+	descriptions map[neg.GKECluster]description
+	claims       map[string]claim
+	stale        string // what was last logged of a wrong fleet file
 }
 
 type opened struct {
-	entry  config.Cluster
-	stamp  time.Time // of the kubeconfig, which may be rotated
-	proved time.Time // when the cluster last showed its UID
-	client *kube.Cluster
+	entry    config.Cluster
+	stamp    time.Time // of the kubeconfig, which may be rotated
+	proved   time.Time // when the cluster last showed its UID
+	client   *kube.Cluster
+	host     string    // where the client was made to go
+	endpoint *endpoint // of a GKE cluster
 }
 
 // New returns the fleet of the fleet file at path.
-func New(path string, log *slog.Logger, now func() time.Time) (*Fleet, error) {
+func New(path string, log *slog.Logger, now func() time.Time, options ...Option) (*Fleet, error) {
 	file, err := config.OpenFile(path, now)
 	if err != nil {
 		return nil, err
 	}
-	return &Fleet{file: file, log: log, now: now, open: map[string]opened{}}, nil
+	f := &Fleet{
+		file: file, log: log, now: now,
+		open: map[string]opened{}, descriptions: map[neg.GKECluster]description{}, claims: map[string]claim{},
+	}
+	for _, o := range options {
+		o(f)
+	}
+	if f.google.Credentials == nil {
+		f.google.Credentials = defaultCredentials
+	}
+	f.credentials = &credentials{find: f.google.Credentials, now: now}
+	f.gateway = newTransport(f.google.Roots)
+	return f, nil
 }
 
 // File returns the fleet file in force.
@@ -86,21 +113,25 @@ func (f *Fleet) Cluster(ctx context.Context, name string) (config.Cluster, *kube
 	return entry, client, err
 }
 
-func (f *Fleet) client(ctx context.Context, entry config.Cluster) (*kube.Cluster, error) {
+// known is what is open of an entry, without a client if nothing is.
+func (f *Fleet) known(entry config.Cluster) opened {
 	stamp := modified(entry.Connect.Kubeconfig)
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	o, ok := f.open[entry.Name]
-	f.mu.Unlock()
-	known := ok && same(o.entry, entry) && o.stamp.Equal(stamp)
-	if known && f.now().Sub(o.proved) < provedFor {
+	if !ok || !same(o.entry, entry) || !o.stamp.Equal(stamp) {
+		return opened{entry: entry, stamp: stamp}
+	}
+	o.entry = entry
+	return o
+}
+
+func (f *Fleet) client(ctx context.Context, entry config.Cluster) (*kube.Cluster, error) {
+	if o := f.known(entry); o.client != nil && f.now().Sub(o.proved) < provedFor && o.settled() {
 		return o.client, nil
 	}
 	result := f.flight.DoChan(entry.Name+" "+entry.UID, func() (any, error) {
-		o := opened{entry: entry, stamp: stamp, client: o.client}
-		if !known {
-			o.client = nil
-		}
-		return f.connect(context.WithoutCancel(ctx), o)
+		return f.connect(context.WithoutCancel(ctx), entry)
 	})
 	select {
 	case r := <-result:
@@ -128,25 +159,16 @@ func modified(path string) time.Time {
 	return info.ModTime()
 }
 
-// connect makes o's client, unless it has one, and has the cluster prove who it is.
-func (f *Fleet) connect(ctx context.Context, o opened) (*kube.Cluster, error) {
-	entry := o.entry
-	if o.client == nil {
-		rest, err := clientcmd.BuildConfigFromFlags("", entry.Connect.Kubeconfig)
-		if err != nil {
-			return nil, neg.Block("KubeconfigInvalid", "cluster %s: kubeconfig %s: %w", entry.Name, entry.Connect.Kubeconfig, err)
-		}
-		if o.client, err = kube.New(entry.Name, rest, f.now); err != nil {
-			return nil, err
-		}
+// connect opens a cluster and has it prove who it is.
+func (f *Fleet) connect(ctx context.Context, entry config.Cluster) (*kube.Cluster, error) {
+	a, err := f.ask(ctx, entry)
+	if err == nil {
+		err = f.believe(ctx, a.opened, a.uid)
 	}
-	uid, err := o.client.UID(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if uid != entry.UID {
-		return nil, neg.Block("ClusterReplaced", "cluster %s answers with kube-system UID %s, line %d of the fleet file says %s; if it was rebuilt on purpose, change that line", entry.Name, uid, entry.Line, entry.UID)
-	}
+	o := a.opened
 	o.proved = f.now()
 	f.mu.Lock()
 	defer f.mu.Unlock()

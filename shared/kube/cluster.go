@@ -10,6 +10,8 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -73,6 +76,19 @@ func (c *Cluster) UID(ctx context.Context) (string, error) {
 		return "", c.fail(ctx, "get namespace kube-system", err)
 	}
 	return string(ns.UID), nil
+}
+
+// Version reads the API server's version, such as v1.37.1.
+func (c *Cluster) Version(ctx context.Context) (string, error) {
+	raw, err := c.client.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
+	if err != nil {
+		return "", c.fail(ctx, "get version", err)
+	}
+	var v version.Info
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return "", c.fail(ctx, "get version", err)
+	}
+	return v.GitVersion, nil
 }
 
 // Nodes returns the cluster's nodes by name, without those that have no Google providerID.
@@ -170,12 +186,15 @@ func gone(err error) bool {
 	return apierrors.IsNotFound(err) && !apierrors.IsUnexpectedServerError(err)
 }
 
+// ErrNotSent is what a transport says when it held a request back for a reason that passes.
+var ErrNotSent = errors.New("not sent")
+
 // fail names the cluster and classes the error by its status. That ctx ended is our own
 // doing, and says nothing about the cluster.
 func (c *Cluster) fail(ctx context.Context, what string, err error) error {
 	what = fmt.Sprintf("cluster %s: %s", c.name, what)
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, ErrNotSent), len(neg.BlockedReasons(err)) > 0:
 		return fmt.Errorf("%s: %w", what, err)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return neg.Block("ClusterPermissionDenied", "%s: %w; grant the ClusterRole in infra/rbac", what, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/fleet"
 	"github.com/negfleet/negfleet/shared/gce"
+	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/plan"
 	"github.com/negfleet/negfleet/shared/reconcile"
 	"github.com/negfleet/negfleet/shared/resync"
@@ -32,7 +33,7 @@ type place struct{ project, network, subnetwork string }
 
 // New reads the fleet file that env names.
 func New(env config.Env, log *slog.Logger, now func() time.Time) (*Scopes, error) {
-	f, err := fleet.New(env.FleetFile, log, now)
+	f, err := fleet.New(env.FleetFile, log, now, fleet.WithGoogle(fleet.Google{ContainerEndpoint: env.ContainerEndpoint, GatewayEndpoint: env.GatewayEndpoint}))
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +52,9 @@ func (s *Scopes) Open(ctx context.Context, cluster string) (reconcile.Scope, err
 	}
 	entry, client, err := s.Fleet.Cluster(ctx, cluster)
 	if err != nil {
+		return reconcile.Scope{}, err
+	}
+	if err := s.alone(ctx, entry); err != nil {
 		return reconcile.Scope{}, err
 	}
 	policy, err := plan.ParsePolicy(entry.Policy)
@@ -84,6 +88,16 @@ func (s *Scopes) Target(ctx context.Context, cluster string) (target resync.Targ
 	}
 	cloud, err := s.cloud(ctx, place{scope.Project, file.Network, file.Subnetwork})
 	return resync.Target{Name: cluster, UID: scope.UID, Cluster: client, Cloud: cloud}, "", err
+}
+
+// alone refuses a cluster whose groups GKE's own controller keeps too. Where the container
+// API has never said so, reconcile still looks in the cluster for what that controller writes.
+func (s *Scopes) alone(ctx context.Context, c config.Cluster) error {
+	if skip(c) != "" || s.Fleet.HTTPLoadBalancing(ctx, c) != fleet.AddOnOn {
+		return nil
+	}
+	return neg.Block("HTTPLoadBalancingOn",
+		"cluster %s: negs: managed, but its HttpLoadBalancing add-on is on, so that GKE's own controller keeps its groups; switch the add-on off, or say negs: gke in the fleet file", c.Name)
 }
 
 // skip is why the fleet file keeps negfleet from reconciling a cluster.

@@ -21,8 +21,8 @@ const module = "github.com/negfleet/negfleet/"
 //	neg ← plan ← reconcile ← functions/*
 //	neg ← gce, kube, event, audit ← functions/*
 //
-// in which adapters never import each other; fleet opens clusters and so imports kube,
-// scope wires them all.
+// in which adapters never import each other; fleet opens clusters and so imports kube and
+// gke, scope wires them all.
 var own = map[string][]string{
 	"shared/neg":       {},
 	"shared/telemetry": {},
@@ -35,7 +35,9 @@ var own = map[string][]string{
 	"shared/event":     {"shared/neg", "shared/telemetry"},
 	"shared/reconcile": {"shared/neg", "shared/plan"},
 	"shared/resync":    {"shared/neg"},
-	"shared/fleet":     {"shared/neg", "shared/config", "shared/kube"},
+	"shared/gke":       {"shared/neg"},
+	"shared/presence":  {"shared/neg"},
+	"shared/fleet":     {"shared/neg", "shared/config", "shared/gke", "shared/kube", "shared/presence"},
 	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/reconcile", "shared/resync"},
 	"infra":            {},
 
@@ -52,11 +54,13 @@ var own = map[string][]string{
 
 // others are the packages of other modules, by prefix, that few may import, and who.
 var others = map[string][]string{
-	"google.golang.org/api/compute": {"shared/gce"},
-	"k8s.io/":                       {"shared/kube", "shared/fleet"},
-	"cloud.google.com/go/pubsub":    {"shared/event"},
-	"github.com/cloudevents/":       {"shared/event"},
-	"go.yaml.in/":                   {"shared/config"},
+	"google.golang.org/api/compute":   {"shared/gce"},
+	"google.golang.org/api/container": {"shared/gke"},
+	"golang.org/x/oauth2":             {"shared/fleet"},
+	"k8s.io/":                         {"shared/kube", "shared/fleet"},
+	"cloud.google.com/go/pubsub":      {"shared/event"},
+	"github.com/cloudevents/":         {"shared/event"},
+	"go.yaml.in/":                     {"shared/config"},
 	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/events", "functions/reconcile"},
 }
 
@@ -70,6 +74,8 @@ var never = map[string][]string{
 	"infra":            {"*"},
 	"shared/resync":    {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
 	"shared/reconcile": {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
+	"shared/presence":  {"*"},
+	"shared/gke":       {"k8s.io/", "cloud.google.com/go/pubsub", "google.golang.org/api/compute"},
 	"shared/gce":       {"k8s.io/", "cloud.google.com/go/pubsub"},
 	"shared/kube":      {"google.golang.org/api/", "cloud.google.com/go/pubsub"},
 	"shared/event":     {"k8s.io/", "google.golang.org/api/compute"},
