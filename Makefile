@@ -24,7 +24,7 @@ sandbox: build controlplane ## the same world, kept running: DIR=.sandbox CLUSTE
 build: ## build the programs
 	@echo "building negfleet and the sandbox (first time: a minute or two) ..."
 	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 go build $(BUILDFLAGS) -o $(BIN)/ ./cmd/... ./test/sandbox/cmd/... ./test/fakegce/cmd/... ./test/fakekube/cmd/...
+	@CGO_ENABLED=0 go build $(BUILDFLAGS) -o $(BIN)/ ./cmd/... ./test/sandbox/cmd/... ./test/fakegce/cmd/... ./test/fakecontainer/cmd/... ./test/fakekube/cmd/...
 
 controlplane: ## build the control plane that tests and sandbox run on
 	@scripts/build-controlplane $(BIN) >/dev/null

@@ -30,16 +30,20 @@ usage: negfleet COMMAND [flags]
   replay [--dry-run] [--json] [--limit N] [--filter CLUSTER[/NAMESPACE[/SERVICE]]] [SUBSCRIPTION]
       publish dead letters anew, to the topics that they came from; SUBSCRIPTION pulls
       from negfleet-dead, which is its name when none is given
+  clusters [--json]
+      ask every cluster of the fleet file who it is and print who is there; exit 1 if one is not alive
   version [--json]
       print the version
 
 environment:
-  NEGFLEET_FLEET             path of the fleet file (plan, resync)
-  NEGFLEET_CALLER_KEYS       keys of the path MAC; the first one signs (audit)
-  NEGFLEET_AUDIT_URL         the audit function's URL, unless --url says it (audit)
-  NEGFLEET_COMPUTE_ENDPOINT  another Compute API; empty: Google's (plan, resync)
-  PUBSUB_PROJECT_ID          project of the topics (resync, replay)
-  NEGFLEET_ORDERING_KEYS     true: publish with ordering keys (resync)
+  NEGFLEET_FLEET               path of the fleet file (plan, resync, clusters)
+  NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit)
+  NEGFLEET_AUDIT_URL           the audit function's URL, unless --url says it (audit)
+  NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync)
+  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, clusters)
+  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, clusters)
+  PUBSUB_PROJECT_ID            project of the topics (resync, replay)
+  NEGFLEET_ORDERING_KEYS       true: publish with ordering keys (resync)
 `
 
 func main() {
@@ -64,6 +68,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = resyncCommand(ctx, args[1:], getenv, out, errs)
 	case "replay":
 		err = replayCommand(ctx, args[1:], getenv, out, errs)
+	case "clusters":
+		err = clustersCommand(ctx, args[1:], getenv, out)
 	case "version":
 		err = versionCommand(args[1:], out)
 	case "help", "-h", "--help":

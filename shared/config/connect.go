@@ -119,7 +119,8 @@ func (p *problems) resource(raw clusterFile, c Connect, field string) neg.GKEClu
 		from, at = p.gke(raw.Resource, field+".resource"), raw.Resource
 	}
 	if from.Project != "" && raw.Project.value != "" && raw.Project.value != from.Project {
-		p.add(raw.Project.line, field+".project", "%q: line %d has the cluster in %q, and its nodes and groups are where it is; leave project out", raw.Project.value, at.line, from.Project)
+		p.add(raw.Project.line, field+".project", "%q: line %d has the cluster in %q, and its nodes and groups are where it is; leave project out",
+			raw.Project.value, at.line, from.Project)
 	}
 	return from
 }

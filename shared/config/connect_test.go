@@ -87,11 +87,13 @@ func TestConnectProblems(t *testing.T) {
 		},
 		{
 			"  connect: {gateway: projects/p1/locations/global/memberships/edge}\n",
-			`fleet.yaml:8: clusters[0].connect.gateway: "projects/p1/locations/global/memberships/edge": want projects/PROJECT_NUMBER/locations/global/memberships/NAME, gkeMemberships for a GKE cluster`,
+			`fleet.yaml:8: clusters[0].connect.gateway: "projects/p1/locations/global/memberships/edge": ` +
+				`want projects/PROJECT_NUMBER/locations/global/memberships/NAME, gkeMemberships for a GKE cluster`,
 		},
 		{"  connect: {kubeconfig: k}\n  resource: prod\n", `fleet.yaml:9: clusters[0].resource: "prod": want projects/PROJECT_ID/locations/REGION_OR_ZONE/clusters/NAME`},
 		{
-			"  connect: {" + gke + "}\n- name: c2\n  uid: 00000000-4b9b-4c1e-8a53-0d6a2f1f8a11\n  connect: {kubeconfig: k}\n  resource: projects/p1/locations/us-central1/clusters/prod\n",
+			"  connect: {" + gke + "}\n- name: c2\n  uid: 00000000-4b9b-4c1e-8a53-0d6a2f1f8a11\n" +
+				"  connect: {kubeconfig: k}\n  resource: projects/p1/locations/us-central1/clusters/prod\n",
 			`fleet.yaml:12: clusters[1].resource: "projects/p1/locations/us-central1/clusters/prod" stands at line 8 already`,
 		},
 	} {

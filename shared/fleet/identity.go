@@ -92,10 +92,13 @@ func (f *Fleet) believe(ctx context.Context, o opened, uid string) error {
 	if rivals := f.rivals(ctx, o, uid); len(rivals) > 0 {
 		all := append(rivals, entry.Name)
 		slices.Sort(all)
-		return neg.Block("ClusterIdentityShared", "clusters %s: their API servers answer with one kube-system UID, %s, so that one is a copy of the other; none of them is served until the copy is stopped or leaves the fleet file", strings.Join(all, " and "), uid)
+		return neg.Block("ClusterIdentityShared",
+			"clusters %s: their API servers answer with one kube-system UID, %s, so that one is a copy of the other; none of them is served until the copy is stopped or leaves the fleet file",
+			strings.Join(all, " and "), uid)
 	}
 	if uid != entry.UID {
-		return neg.Block("ClusterReplaced", "cluster %s answers with kube-system UID %s, line %d of the fleet file says %s; if it was rebuilt on purpose, change that line", entry.Name, uid, entry.Line, entry.UID)
+		return neg.Block("ClusterReplaced", "cluster %s answers with kube-system UID %s, line %d of the fleet file says %s; if it was rebuilt on purpose, change that line",
+			entry.Name, uid, entry.Line, entry.UID)
 	}
 	return nil
 }

@@ -110,7 +110,8 @@ func TestFailures(t *testing.T) {
 			if name == "undecodable" {
 				ca = "%"
 			}
-			client, server := newClient(t, fakecontainer.Cluster{Project: "p1", Location: "us-central1", Name: "prod", Cluster: object{"masterAuth": object{"clusterCaCertificate": ca}}})
+			given := object{"masterAuth": object{"clusterCaCertificate": ca}}
+			client, server := newClient(t, fakecontainer.Cluster{Project: "p1", Location: "us-central1", Name: "prod", Cluster: given})
 			if err := server.AddFaults(c.fault); err != nil {
 				t.Fatal(err)
 			}

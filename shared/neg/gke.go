@@ -13,7 +13,8 @@ type GKECluster struct {
 	Name     string
 }
 
-var gkeForm = regexp.MustCompile(`^projects/((?:[a-z0-9.-]+:)?[a-z][-a-z0-9]{0,61}[a-z0-9])/locations/([a-z]+-[a-z]+[0-9]+(?:-[a-z])?)/clusters/([a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)$`)
+var gkeForm = regexp.MustCompile(`^projects/((?:[a-z0-9.-]+:)?[a-z][-a-z0-9]{0,61}[a-z0-9])` +
+	`/locations/([a-z]+-[a-z]+[0-9]+(?:-[a-z])?)/clusters/([a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)$`)
 
 // ParseGKECluster reads projects/PROJECT/locations/LOCATION/clusters/NAME.
 func ParseGKECluster(s string) (GKECluster, error) {

@@ -97,7 +97,7 @@ func (s *Scopes) alone(ctx context.Context, c config.Cluster) error {
 		return nil
 	}
 	return neg.Block("HTTPLoadBalancingOn",
-		"cluster %s: negs: managed, but its HttpLoadBalancing add-on is on, so that GKE's own controller keeps its groups; switch the add-on off, or say negs: gke in the fleet file", c.Name)
+		"cluster %s: negs: managed, but its HttpLoadBalancing add-on is on and GKE's own controller keeps its groups; switch the add-on off, or say negs: gke in the fleet file", c.Name)
 }
 
 // skip is why the fleet file keeps negfleet from reconciling a cluster.

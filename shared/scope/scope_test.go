@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/plan"
 	"github.com/negfleet/negfleet/shared/scope"
+	"github.com/negfleet/negfleet/test/fakecontainer"
 	"github.com/negfleet/negfleet/test/fakekube"
 )
 
@@ -22,6 +24,12 @@ const uid = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
 
 // open opens c1 of a fleet file whose entry has those more lines.
 func open(t *testing.T, more string) (*scope.Scopes, *fakekube.Server) {
+	t.Helper()
+	return openWith(t, more, "")
+}
+
+// openWith does so with another container API.
+func openWith(t *testing.T, more, container string) (*scope.Scopes, *fakekube.Server) {
 	t.Helper()
 	server := fakekube.New()
 	c := server.AddCluster("c1", fakekube.WithUID(uid))
@@ -44,7 +52,7 @@ clusters:
 			t.Fatal(err)
 		}
 	}
-	env := config.Env{FleetFile: path, ComputeEndpoint: "http://compute.test/compute/v1/"}
+	env := config.Env{FleetFile: path, ComputeEndpoint: "http://compute.test/compute/v1/", ContainerEndpoint: container}
 	s, err := scope.New(env, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -100,5 +108,50 @@ func TestOneCloudForEachPlace(t *testing.T) {
 	}
 	if _, err := s.Open(t.Context(), "none"); neg.OutcomeOf(err) != neg.Blocked {
 		t.Errorf("an unknown cluster: %v", err)
+	}
+}
+
+// TestHTTPLoadBalancing: where GKE's own controller keeps the groups, negfleet does not, and
+// says what to change. An add-on of which nothing is known does not stop it.
+func TestHTTPLoadBalancing(t *testing.T) {
+	const resource = "  resource: projects/p1/locations/us-central1/clusters/prod\n"
+	on, off := map[string]any{"httpLoadBalancing": map[string]any{}}, map[string]any{"httpLoadBalancing": map[string]any{"disabled": true}}
+	for name, c := range map[string]struct {
+		more   string
+		addOns map[string]any
+		fault  int
+		reason string
+	}{
+		"on":                       {resource, on, 0, "HTTPLoadBalancingOn"},
+		"on, not said":             {resource, nil, 0, "HTTPLoadBalancingOn"},
+		"off":                      {resource, off, 0, ""},
+		"on, and meant to be":      {resource + "  negs: gke\n", on, 0, ""},
+		"on, draining":             {resource + "  state: draining\n", on, 0, ""},
+		"container API forbidden":  {resource, on, 403, ""},
+		"container API down":       {resource, on, 503, ""},
+		"not known as GKE's":       {"", on, 0, ""},
+		"no such cluster, it says": {resource, on, 404, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			google := fakecontainer.New(fakecontainer.Options{})
+			err := google.Seed(fakecontainer.Seed{Clusters: []fakecontainer.Cluster{
+				{Project: "p1", Location: "us-central1", Name: "prod", Cluster: map[string]any{"addonsConfig": c.addOns}},
+			}})
+			if err == nil && c.fault != 0 {
+				err = google.AddFaults(fakecontainer.Fault{Status: c.fault})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, _ := openWith(t, c.more, fakecontainer.Start(t, google))
+			_, err = s.Open(t.Context(), "c1")
+			blocked := neg.BlockedReasons(err)
+			switch {
+			case c.reason == "" && err != nil:
+				t.Error(err)
+			case c.reason != "" && (len(blocked) != 1 || blocked[0].Reason != c.reason || !strings.Contains(err.Error(), "switch the add-on off, or say negs: gke")):
+				t.Errorf("%v, want %s", err, c.reason)
+			}
+		})
 	}
 }

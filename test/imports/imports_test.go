@@ -48,7 +48,7 @@ var own = map[string][]string{
 		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
 	"cmd/negfleet": {
-		"infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
+		"infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/presence", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
 	},
 }
 
