@@ -60,6 +60,8 @@
 //   - RateQuota: none; RateStatus: 403, also 429, for a call past it.
 //   - DrainingHidden: off. What was detached and still drains is listed, as
 //     DRAINING, when health is asked for.
+//   - DeniedPermissions: none. To ask for the permissions on what is not there
+//     is 404.
 //   - Quota: none. The insert past one fails inside its operation with
 //     QUOTA_EXCEEDED.
 //

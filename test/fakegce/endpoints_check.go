@@ -105,6 +105,9 @@ func (s *Server) resolveInstance(res *resource, m *member, attach bool) *apiErro
 		}
 		return errInvalid("resource.instance", ep.Instance, "Couldn't find instance with a specified name in zone %s.", home.scope.name)
 	}
+	if err := s.mayUse(r); err != nil && attach {
+		return err
+	}
 	ep.Instance = r.link()
 	if s.opts.InstanceEcho == "name" {
 		ep.Instance = r.name

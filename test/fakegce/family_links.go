@@ -180,6 +180,9 @@ func (w linkWalk) link(at, link string, targets []string) (any, *apiError) {
 		if _, err := w.s.mutable(r); err != nil {
 			return nil, err
 		}
+		if err := w.s.mayUse(r); err != nil {
+			return nil, err
+		}
 		w.draft.uses = append(w.draft.uses, r)
 		return r.link(), nil
 	}

@@ -126,7 +126,10 @@ func (s *Server) checkGroup(c *call, in *groupInput) (*group, *apiError) {
 		}
 		g.defaultPort = *p
 	}
-	return g, s.resolveNetwork(c, in, g)
+	if err := s.resolveNetwork(c, in, g); err != nil {
+		return nil, err
+	}
+	return g, first(s.mayUse(g.network), s.mayUse(g.subnetwork))
 }
 
 func (s *Server) resolveNetwork(c *call, in *groupInput, g *group) *apiError {

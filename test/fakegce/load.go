@@ -35,6 +35,7 @@ func (s *Server) Load(r io.Reader) error {
 	defer s.mu.Unlock()
 	s.clear()
 	s.store = w.store
+	s.store.used = s.rememberUsed
 	var pending []*operation
 	for _, op := range w.operations {
 		s.keepOperation(op)

@@ -50,6 +50,7 @@ var methods = slices.Concat(
 	operationMethods("globalOperations", "global"),
 	loadBalancerMethods(),
 	networkMethods(),
+	permissionMethods(),
 	readMethods("instances", "zones/{zone}", "instance", instances),
 	readMethods("networks", "global", "network", networks),
 	readMethods("subnetworks", "regions/{region}", "subnetwork", subnetworks),

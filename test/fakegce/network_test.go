@@ -1,6 +1,7 @@
 package fakegce_test
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -148,4 +149,22 @@ func TestNetworkUnderWay(t *testing.T) {
 	}
 	clock.Advance(time.Second)
 	c.ok("GET", "projects/p1/regions/us-east1/subnetworks/wide", "")
+}
+
+// TestNetworkInUseAfterRestart: what is in a network is in it still.
+func TestNetworkInUseAfterRestart(t *testing.T) {
+	s, c := start(t, fakegce.Options{})
+	c.ok("POST", "projects/p1/global/networks", `{"name":"lan","autoCreateSubnetworks":false}`)
+	c.ok("POST", zone+"networkEndpointGroups", `{"name":"leaked","networkEndpointType":"GCE_VM_IP_PORT","network":"global/networks/lan"}`)
+	var file bytes.Buffer
+	if err := s.Save(&file); err != nil {
+		t.Fatal(err)
+	}
+	again, c := start(t, fakegce.Options{})
+	if err := again.Load(&file); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.failure(c.ok("DELETE", "projects/p1/global/networks/lan", "")); !strings.HasSuffix(got, "is already being used by '"+zone+"networkEndpointGroups/leaked'") {
+		t.Errorf("got %q", got)
+	}
 }

@@ -40,6 +40,9 @@ type Options struct {
 	// metric ("NETWORK_ENDPOINT_GROUPS"); metrics not named have no limit.
 	Quota map[string]int
 
+	// DeniedPermissions are those the caller lacks: "compute.networks.use".
+	DeniedPermissions []string
+
 	// RateQuota is the number of calls that a group of methods has per minute,
 	// by RateGroup; groups not named have no limit. Past it the answer is
 	// RateStatus, 403 (default) or 429.

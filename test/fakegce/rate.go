@@ -51,7 +51,8 @@ var rateGroups = map[string]string{
 	"invalidateCache": "global_cache_invalidation_requests",
 	"insert":          "default", "patch": "default", "update": "default", "delete": "default", "getHealth": "default",
 	"attachNetworkEndpoints": "default", "detachNetworkEndpoints": "default", "listNetworkEndpoints": "default",
-	"setUrlMap": "default", "setSslCertificates": "default", "setTarget": "default", "setLabels": "default",
+	"testIamPermissions": "default",
+	"setUrlMap":          "default", "setSslCertificates": "default", "setTarget": "default", "setLabels": "default",
 	"setCertificateMap": "default", "setQuicOverride": "default", "setSslPolicy": "default",
 	"setSecurityPolicy": "default", "setEdgeSecurityPolicy": "default",
 }

@@ -150,6 +150,9 @@ func (s *Server) run(c *call) (any, *apiError) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if err := s.mayCall(c); err != nil {
+		return nil, err
+	}
 	if c.fault.resetsBefore() {
 		return doc{}, nil
 	}

@@ -55,6 +55,11 @@ func parse(args []string) (settings, error) {
 	c.Quota = map[string]int{}
 	fs.Func("quota", "most resources of a metric, `METRIC=LIMIT`; may be repeated", func(v string) error { return fakegce.ParseQuota(c.Quota, v) })
 	choice(fs, &c.MissingFingerprint, "missing-fingerprint", "a patch or an update without one", "required", "conditionNotMet", "optional")
+	fs.Func("deny-permission", "a `permission` the caller lacks, as in compute.networks.use; may be repeated", func(v string) error {
+		denied, err := fakegce.ParsePermission(v)
+		c.DeniedPermissions = append(c.DeniedPermissions, denied)
+		return err
+	})
 	fs.Func("rate-quota", "calls per minute of groups of methods, `group=calls,...`", func(v string) (err error) {
 		c.RateQuota, err = fakegce.ParseRateQuota(v)
 		return err

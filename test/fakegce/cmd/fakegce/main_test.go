@@ -69,14 +69,14 @@ func TestFlags(t *testing.T) {
 
 // TestLimits: the switches that name what they limit.
 func TestLimits(t *testing.T) {
-	c, err := parse(strings.Fields("--quota NETWORK_ENDPOINT_GROUPS=7 --quota FIREWALLS=0 --rate-quota default=5 --rate-status 429"))
+	c, err := parse(strings.Fields("--quota NETWORK_ENDPOINT_GROUPS=7 --quota FIREWALLS=0 --rate-quota default=5 --rate-status 429 --deny-permission compute.networks.use --deny-permission compute.zones.get"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Quota["NETWORK_ENDPOINT_GROUPS"] != 7 || len(c.Quota) != 2 || c.RateQuota["default"] != 5 || c.RateStatus != http.StatusTooManyRequests {
+	if c.Quota["NETWORK_ENDPOINT_GROUPS"] != 7 || len(c.Quota) != 2 || len(c.DeniedPermissions) != 2 || c.RateQuota["default"] != 5 || c.RateStatus != http.StatusTooManyRequests {
 		t.Errorf("settings %+v", c)
 	}
-	for _, args := range []string{"--quota CPUS=1", "--rate-quota all=1", "--rate-status 500"} {
+	for _, args := range []string{"--quota CPUS=1", "--rate-quota all=1", "--rate-status 500", "--deny-permission networks.use"} {
 		if _, err := parse(strings.Fields(args)); err == nil {
 			t.Errorf("%s was accepted", args)
 		}
