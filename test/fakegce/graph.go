@@ -15,32 +15,35 @@ var drawn = setOf(forwardingRules.name, targetHTTPProxies.name, targetHTTPSProxi
 // graphSnapshot is what the page draws. Documents and members are shared with the
 // store, which replaces them and never writes to them.
 func (s *Server) graphSnapshot() page.Snapshot {
-	snapshot, members, engine := s.chains()
-	for i, attached := range members {
+	snapshot, attached, engine := s.chains()
+	for i, g := range attached {
 		r := &snapshot.Resources[i]
 		r.Health = engine.Group(r.Path)
-		r.Endpoints = make([]page.Endpoint, len(attached))
-		for j := range attached {
-			r.Endpoints[j] = attached[j].drawn()
+		r.Endpoints = make([]page.Endpoint, 0, len(g.members))
+		for j := range g.members {
+			r.Endpoints = append(r.Endpoints, g.members[j].drawn())
+		}
+		for j := range g.draining {
+			r.Left = append(r.Left, g.draining[j].drawn())
 		}
 	}
 	return snapshot
 }
 
-// chains lists what clients can see of load balancers, by place in this list what is
-// attached to each group, and the engine that knows how that is.
-func (s *Server) chains() (page.Snapshot, map[int][]member, *health.Engine) {
+// chains lists what clients can see of load balancers, by place in this list what
+// is attached to groups, and the engine that knows how their endpoints are.
+func (s *Server) chains() (page.Snapshot, map[int]group, *health.Engine) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	snapshot := page.Snapshot{Projects: slices.Sorted(maps.Keys(s.store.projects))}
-	members := map[int][]member{}
+	attached := map[int]group{}
 	for sh := range s.store.shelves {
 		if !drawn[sh.collection] {
 			continue
 		}
 		for _, res := range s.store.visible(sh) {
 			if g, ok := res.state.(*group); ok {
-				members[len(snapshot.Resources)] = g.members
+				attached[len(snapshot.Resources)] = group{members: g.members, draining: g.draining}
 			}
 			r := page.Resource{Path: res.ref.path(), Doc: res.doc}
 			for _, use := range s.store.uses[res.ref] {
@@ -49,7 +52,7 @@ func (s *Server) chains() (page.Snapshot, map[int][]member, *health.Engine) {
 			snapshot.Resources = append(snapshot.Resources, r)
 		}
 	}
-	return snapshot, members, s.engine
+	return snapshot, attached, s.engine
 }
 
 func (m *member) drawn() page.Endpoint {

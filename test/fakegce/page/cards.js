@@ -72,7 +72,7 @@ function fillRow(li, row) {
     button,
     symbol(row.state),
     el("span", { class: "address" }, row.address),
-    el("span", { class: "instance", title: row.instance ?? "" }, row.detached ? "detached" : row.instance),
+    el("span", { class: "instance", title: row.instance ?? "" }, row.detached ? `detached ${row.instance ?? ""}` : row.instance),
     verdicts(row),
   );
 }

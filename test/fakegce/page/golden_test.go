@@ -95,7 +95,9 @@ func addEndpoint(t *testing.T, r *Resource, fields []string) {
 	} else if ip, err := netip.ParseAddr(address); err == nil {
 		e.At = netip.AddrPortFrom(ip, 0)
 	}
-	if !left {
+	if left {
+		r.Left = append(r.Left, e)
+	} else {
 		r.Endpoints = append(r.Endpoints, e)
 	}
 	for _, field := range fields[2:] {

@@ -68,7 +68,7 @@ func NewGraph(s Snapshot, view View) Graph {
 	all := link(s.Resources)
 	order(all)
 	for _, v := range all {
-		v.members = merge(v.Endpoints, v.Health)
+		v.members = merge(v.Endpoints, v.Left, v.Health)
 	}
 	filter(all, view)
 	g := Graph{Projects: append([]string{}, s.Projects...), Nodes: []Node{}, Edges: []Edge{}, More: map[int]int{}, States: map[health.State]int{}}

@@ -19,13 +19,14 @@ var severity = map[health.State]int{
 // member is an endpoint and what is reported of it.
 type member struct {
 	Endpoint
-	detached bool // reported of, but in the group no more: it drains
+	detached bool // in the group no more: it drains
 	reports  []health.Health
 	worst    health.State
 }
 
-// merge joins a group's endpoints with what is reported of them, the worst first.
-func merge(endpoints []Endpoint, reports []health.Health) []member {
+// merge joins the endpoints of a group, and those that left it, with what is reported
+// of them, the worst first.
+func merge(endpoints, left []Endpoint, reports []health.Health) []member {
 	members := make([]member, len(endpoints))
 	at := make(map[netip.AddrPort]int, len(endpoints))
 	for i, e := range endpoints {
@@ -42,6 +43,11 @@ func merge(endpoints []Endpoint, reports []health.Health) []member {
 			members = append(members, member{Endpoint: Endpoint{At: r.Endpoint}, detached: true})
 		}
 		members[i].reports = append(members[i].reports, r)
+	}
+	for _, e := range left {
+		if i, ok := at[e.At]; ok && members[i].detached {
+			members[i].Endpoint = e
+		}
 	}
 	for i := range members {
 		members[i].worst = worst(members[i].reports)

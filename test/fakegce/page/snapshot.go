@@ -20,6 +20,7 @@ type Resource struct {
 	Uses []string       // paths of what it links to
 
 	Endpoints []Endpoint      // of a group
+	Left      []Endpoint      // that were; drawn while they are reported of, as they drain
 	Health    []health.Health // what backend services, by path, report of a group's endpoints
 }
 
