@@ -30,7 +30,7 @@ export function fillCard(li, node) {
 
 function facts(node) {
   const list = [node.showProject ? node.project : null, ...(node.facts ?? []), node.size ? plural(node.size, "endpoint", "endpoints") : null];
-  const spans = list.filter(Boolean).flatMap((fact) => [" · ", el("span", { class: "fact" }, fact)]).slice(1);
+  const spans = list.filter(Boolean).flatMap((fact) => ["\u00a0· ", el("span", { class: "fact" }, fact)]).slice(1);
   return spans.length ? el("span", { class: "facts" }, spans) : null;
 }
 
