@@ -94,6 +94,13 @@ type shape struct {
 	header                 map[string]string
 }
 
+func (s *shape) mediaType() string {
+	if s.contentType == "" {
+		return "application/json"
+	}
+	return s.contentType
+}
+
 // truncate sends the head, which promises the whole body, and a part of that; then it is
 // gone.
 func (s *shape) truncate(base string, i int) {
@@ -102,7 +109,7 @@ func (s *shape) truncate(base string, i int) {
 		return // the backlog is full, which is the point
 	}
 	defer c.Close()
-	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", strings.TrimPrefix(s.url, base), s.contentType)
+	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", strings.TrimPrefix(s.url, base), s.mediaType())
 	for name, value := range s.header {
 		fmt.Fprintf(c, "%s: %s\r\n", name, value)
 	}
@@ -119,7 +126,7 @@ func (s *shape) send(ctx context.Context, client *http.Client) error {
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", s.contentType)
+	r.Header.Set("Content-Type", s.mediaType())
 	for name, value := range s.header {
 		r.Header.Set(name, value)
 	}

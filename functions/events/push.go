@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -25,13 +26,21 @@ func (h *handler) servePush(w http.ResponseWriter, r *http.Request) {
 		ctx = d.Context(ctx)
 		err = h.message(ctx, d)
 	}
-	if blocked := neg.BlockedReasons(err); len(blocked) > 0 && blocked[0].Reason == event.ReasonBadMessage {
+	h.refused(ctx, d, err)
+	event.Respond(w, err)
+}
+
+// refused logs what was no delivery or none of ours. What went wrong later has its line.
+func (h *handler) refused(ctx context.Context, d event.Delivery, err error) {
+	var request *event.RequestError
+	blocked := neg.BlockedReasons(err)
+	switch {
+	case errors.As(err, &request):
+		h.Log.LogAttrs(ctx, slog.LevelWarn, err.Error(), h.trace(ctx))
+	case len(blocked) > 0 && blocked[0].Reason == event.ReasonBadMessage:
 		h.Log.LogAttrs(ctx, slog.LevelWarn, err.Error(), slog.Int("dropped", 1), slog.String("reason", event.ReasonBadMessage),
 			slog.String("messageId", d.ID), h.trace(ctx))
-	} else if err != nil && event.Status(err) != http.StatusServiceUnavailable {
-		h.Log.LogAttrs(ctx, slog.LevelWarn, err.Error(), h.trace(ctx))
 	}
-	event.Respond(w, err)
 }
 
 func (h *handler) message(ctx context.Context, d event.Delivery) error {

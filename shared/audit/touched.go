@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -111,8 +112,12 @@ func finish(e Entry, found []Touched) []Touched {
 	return kept
 }
 
-// named reports that t's names are names. Slices have subdomain names, Services labels;
-// the cluster is checked by those who know it.
+// subdomain is an RFC 1123 subdomain of at most 253 characters: the name of a slice or a
+// Pod.
+var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+
+// named reports that t's names are names; of a collection there is none. The cluster is
+// checked by those who know it.
 func named(t Touched) bool {
 	k := neg.Key{Cluster: "x", Namespace: t.Namespace}
 	switch t.What {
@@ -120,7 +125,7 @@ func named(t Touched) bool {
 		k.Service = t.Name
 		return t.Name != "" && k.Validate() == nil
 	case SliceOwner, Selecting:
-		return len(t.Name) <= 253 && !strings.ContainsAny(t.Name, "/\\%?# \t\r\n") && k.Validate() == nil
+		return (t.Name == "" || subdomain.MatchString(t.Name)) && k.Validate() == nil
 	}
 	return k.Validate() == nil
 }
