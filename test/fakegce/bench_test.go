@@ -138,7 +138,7 @@ func full(b *testing.B) *fakegce.Server {
 }
 
 // serve calls the handler without a connection.
-func serve(b *testing.B, s *fakegce.Server, method, path, body string) string {
+func serve(b testing.TB, s *fakegce.Server, method, path, body string) string {
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, httptest.NewRequest(method, "/compute/v1/"+path, strings.NewReader(body)))
 	if rec.Code != http.StatusOK {

@@ -16,10 +16,10 @@ func badFilter(filter string) *apiError {
 	return errInvalid("filter", filter, "Invalid list filter expression.")
 }
 
-// parseFilter compiles a filter; the empty one matches everything.
+// parseFilter compiles a filter; the empty one, which matches everything, is nil.
 func parseFilter(filter string) (func(doc) bool, *apiError) {
 	if strings.TrimSpace(filter) == "" {
-		return func(doc) bool { return true }, nil
+		return nil, nil
 	}
 	parse := parseAIP
 	if regexpGrammar.MatchString(filter) {

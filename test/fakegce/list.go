@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"net/url"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 )
@@ -25,7 +24,7 @@ const newestFirst = "creationTimestamp desc"
 
 // listQuery is what a list request asks for.
 type listQuery struct {
-	match func(doc) bool
+	match func(doc) bool // nil matches everything
 	max   int
 	order string // "name" or newestFirst
 	after string // the sort key the last page ended with
@@ -80,31 +79,28 @@ type row struct {
 	key   string
 }
 
+// rows are those of a scope that match and that no earlier page had.
 func (lq listQuery) rows(sc scope, docs []doc) []row {
-	var rows []row
+	rows := make([]row, 0, len(docs))
+	in := sc.String()
 	for _, d := range docs {
-		if !lq.match(d) {
-			continue
-		}
 		name, _ := d["name"].(string)
-		key := sc.String() + " " + name
+		key := in + " " + name
 		if lq.order == newestFirst {
 			created, _ := d["creationTimestamp"].(string)
 			key = created + " " + key
 		}
-		rows = append(rows, row{scope: sc.String(), doc: d, key: key})
+		if listedBefore := lq.after != "" && lq.compare(lq.after, key) >= 0; listedBefore || lq.match != nil && !lq.match(d) {
+			continue
+		}
+		rows = append(rows, row{scope: in, doc: d, key: key})
 	}
 	return rows
 }
 
 // page orders rows, cuts the wanted page and tells the token of the next one.
 func (lq listQuery) page(rows []row) ([]row, string) {
-	sort.Slice(rows, func(i, j int) bool { return lq.before(rows[i].key, rows[j].key) })
-	start := 0
-	if lq.after != "" {
-		start = sort.Search(len(rows), func(i int) bool { return lq.before(lq.after, rows[i].key) })
-	}
-	rows = rows[start:]
+	slices.SortFunc(rows, func(a, b row) int { return lq.compare(a.key, b.key) })
 	if len(rows) <= lq.max {
 		return rows, ""
 	}
@@ -112,11 +108,11 @@ func (lq listQuery) page(rows []row) ([]row, string) {
 	return rows, pageToken(lq.order, rows[lq.max-1].key)
 }
 
-func (lq listQuery) before(a, b string) bool {
+func (lq listQuery) compare(a, b string) int {
 	if lq.order == newestFirst {
-		return a > b
+		return strings.Compare(b, a)
 	}
-	return a < b
+	return strings.Compare(a, b)
 }
 
 // getOne serves the get method of a collection.

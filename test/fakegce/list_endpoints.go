@@ -82,11 +82,11 @@ type endpointStatus struct {
 
 func endpointPage(members []member, lq listQuery, after uint64) ([]endpointStatus, string) {
 	start := sort.Search(len(members), func(i int) bool { return members[i].seq > after })
-	var items []endpointStatus
+	items := make([]endpointStatus, 0, min(lq.max, len(members)-start))
 	last := uint64(0)
 	for i := start; i < len(members); i++ {
 		m := &members[i]
-		if !lq.match(m.doc()) {
+		if lq.match != nil && !lq.match(m.doc()) {
 			continue
 		}
 		if len(items) == lq.max {

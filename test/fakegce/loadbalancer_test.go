@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakegce/admin"
 )
 
 // chain is a balanced emulator with the url map m, the proxy p, the address a
@@ -154,6 +155,40 @@ func TestFirewallDefaults(t *testing.T) {
 		"logConfig":{"enable":false},"sourceRanges":["0.0.0.0/0"],
 		"network":"https://www.googleapis.com/compute/v1/projects/p1/global/networks/default"}`)
 	if diff := cmp.Diff(want, without(c.ok("GET", everywhere+"firewalls/w", ""))); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestStateOfLoadBalancer: one call tells the chain, and what holds it together.
+func TestStateOfLoadBalancer(t *testing.T) {
+	c := chain(t)
+	c.ok("POST", everywhere+"firewalls", `{"name":"w","allowed":[{"IPProtocol":"tcp"}]}`)
+	c.ok("POST", "projects/p1/regions/us-central1/healthChecks", `{"name":"hc","type":"TCP"}`)
+	state, err := (&admin.Client{Base: c.base}).State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(collection, name string, links ...string) fakegce.Resource {
+		for i := range links {
+			links[i] = "projects/p1/" + links[i]
+		}
+		return fakegce.Resource{Collection: collection, Project: "p1", Scope: "global", Name: name, Links: links}
+	}
+	want := []fakegce.Resource{
+		part("addresses", "a"),
+		part("backendServices", "s", "global/healthChecks/hc", "zones/us-central1-a/networkEndpointGroups/g"),
+		part("firewalls", "w", "global/networks/default"),
+		part("forwardingRules", "f", "global/addresses/a", "global/targetHttpProxies/p"),
+		part("healthChecks", "hc"),
+		part("targetHttpProxies", "p", "global/urlMaps/m"),
+		part("urlMaps", "m", "global/backendServices/s"),
+		{Collection: "healthChecks", Project: "p1", Scope: "regions/us-central1", Name: "hc"},
+	}
+	want[0].Address, want[3].Address = "198.51.100.7", "198.51.100.7"
+	want[1].Backends = []fakegce.Backend{{
+		Group: zone + "networkEndpointGroups/g", BalancingMode: "RATE", CapacityScaler: 1, MaxRatePerEndpoint: 100,
+	}}
+	if diff := cmp.Diff(want, state.Resources); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -19,10 +19,11 @@ type held struct {
 }
 
 type heldResource struct {
-	ref   ref
-	doc   doc
-	uses  []ref
-	group *group // a copy, nil for what is no group
+	ref     ref
+	doc     doc
+	uses    []ref
+	members []member // of a group, as lastSeq
+	lastSeq uint64
 }
 
 // Save writes what the server holds: resources, operations and the ids of
@@ -75,6 +76,11 @@ func (s *Server) hold() held {
 		under.pending = &pending
 		h.operations[i] = &under
 	}
+	total := 0
+	for _, shelved := range s.store.shelves {
+		total += len(shelved)
+	}
+	h.resources = make([]heldResource, 0, total)
 	for _, shelved := range s.store.shelves {
 		for _, res := range shelved {
 			h.resources = append(h.resources, s.store.hold(res, before))
@@ -90,7 +96,7 @@ func (s *store) hold(res *resource, before map[ref][]ref) heldResource {
 		out.uses = uses
 	}
 	if g, ok := res.state.(*group); ok {
-		out.group = &group{members: g.members, lastSeq: g.lastSeq}
+		out.members, out.lastSeq = g.members, g.lastSeq
 	}
 	return out
 }
@@ -117,11 +123,9 @@ func (h held) sort() {
 
 func (h heldResource) saved() (savedResource, error) {
 	raw, err := json.Marshal(h.doc)
-	out := savedResource{Doc: raw, Uses: untold(h.ref.collection, h.doc, h.uses)}
-	if h.group != nil {
-		out.Members, out.LastSeq = savedMembers(h.group.members), h.group.lastSeq
-	}
-	return out, err
+	return savedResource{
+		Doc: raw, Uses: untold(h.ref.collection, h.doc, h.uses), Members: savedMembers(h.members), LastSeq: h.lastSeq,
+	}, err
 }
 
 // untold are the uses that a document's links do not tell: a forwarding rule

@@ -10,7 +10,8 @@ type State struct {
 	Projects  []string   `json:"projects"`
 	Groups    []Group    `json:"groups"`
 	Instances []Instance `json:"instances"`
-	Running   int        `json:"running"` // operations that are not done
+	Resources []Resource `json:"resources"` // of load balancers
+	Running   int        `json:"running"`   // operations that are not done
 }
 
 // Group is a network endpoint group in a snapshot.
@@ -37,7 +38,7 @@ type Endpoint struct {
 func (s *Server) State() State {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	state := State{Projects: []string{}, Groups: []Group{}, Instances: []Instance{}}
+	state := State{Projects: []string{}, Groups: []Group{}, Instances: []Instance{}, Resources: s.store.resourceSnapshots()}
 	for project := range s.store.projects {
 		state.Projects = append(state.Projects, project)
 	}

@@ -1,0 +1,9 @@
+//go:build !race
+
+package fakegce_test
+
+const (
+	raceDetector = false
+	fleetGroups  = 10_000
+	fleetFull    = 200
+)
