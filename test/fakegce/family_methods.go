@@ -42,6 +42,7 @@ func loadBalancerMethods() []Method {
 		configMethods("addresses", here, addresses),
 		configMethods("firewalls", "global", firewalls, "patch", "update"),
 		setMethods(here),
+		urlMapMethods(here),
 		aggregatedMethods(healthChecks, backendServices, urlMaps, targetHTTPProxies, targetHTTPSProxies, sslCertificates, forwardingRules, addresses),
 	)
 }

@@ -49,6 +49,7 @@ var rateGroups = map[string]string{
 	"get": "read_requests", "list": "list_requests", "listUsable": "list_usable_requests",
 	"aggregatedList": "heavy_weight_read_requests", "wait": "heavy_weight_read_requests",
 	"invalidateCache": "global_cache_invalidation_requests",
+	"validate":        "default",
 	"insert":          "default", "patch": "default", "update": "default", "delete": "default", "getHealth": "default",
 	"attachNetworkEndpoints": "default", "detachNetworkEndpoints": "default", "listNetworkEndpoints": "default",
 	"testIamPermissions": "default",
