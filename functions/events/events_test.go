@@ -148,6 +148,23 @@ func TestALiveReadThatFails(t *testing.T) {
 	}
 }
 
+// A cluster that swallows every packet is as good as down: its questions are left to the
+// sweep, instead of holding up the other clusters' messages again and again.
+func TestALiveReadThatHangs(t *testing.T) {
+	for _, name := range []string{"namespace-delete", "slice-update-bare", "pod-eviction"} {
+		w := newWorld(t, func(o *Options) { o.ReadTimeout = 100 * time.Millisecond })
+		w.services.hang, w.services.err = true, errDown
+		for range 2 { // the second is answered from what is known of the first
+			if status, _ := w.post("/", push(t, entry(t, "logentry", name), nil)); status != http.StatusNoContent {
+				t.Errorf("%s: status %d", name, status)
+			}
+		}
+		if log := w.logs.String(); !strings.Contains(log, "no answer in 50ms") || !strings.Contains(log, `"outcome":"blocked"`) {
+			t.Errorf("%s: log %s", name, log)
+		}
+	}
+}
+
 // item is the entries of a list, without the list around them.
 func item(list string) string {
 	_, items, _ := strings.Cut(list, `"items":[`)

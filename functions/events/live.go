@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/negfleet/negfleet/shared/audit"
+	"github.com/negfleet/negfleet/shared/neg"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -27,7 +29,7 @@ func (h *handler) ask(ctx context.Context, questions []question) (map[question]a
 	g.SetLimit(readers)
 	for _, q := range questions {
 		g.Go(func() error {
-			a, err := h.read(ctx, q)
+			a, err := within(ctx, h.ReadTimeout/2, func(ctx context.Context) (answers, error) { return h.read(ctx, q) })
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -58,4 +60,17 @@ func (h *handler) read(ctx context.Context, q question) (a answers, err error) {
 		a.selectors, err = h.selectors.in(ctx, q.cluster, q.namespace)
 	}
 	return a, err
+}
+
+// within bounds one read. A cluster that does not answer in that time is down, and its
+// questions are left to the sweep; those that were cut off because the whole batch took
+// too long are asked again.
+func within[T any](ctx context.Context, most time.Duration, read func(context.Context) (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	found, err := read(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		err = neg.Block("ClusterUnreachable", "no answer in %s: %w", most, err)
+	}
+	return found, err
 }

@@ -53,8 +53,8 @@ type Options struct {
 	Publisher Publisher
 	Project   string // of the logs' traces; may be empty
 	Log       *slog.Logger
-	// ReadTimeout ends the live reads of one batch; 10 s when zero. A kube-apiserver
-	// gives up on a batch after 30 s.
+	// ReadTimeout ends the live reads of one batch, half of it a single one; 10 s when
+	// zero. A kube-apiserver gives up on a batch after 30 s.
 	ReadTimeout time.Duration
 	// MaxBatch bounds an audit batch; 32 MB when zero, the platform's limit of a request.
 	MaxBatch int64
@@ -106,7 +106,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	return &handler{
 		Options:   o,
-		selectors: &selectors{read: o.Services.Selectors, now: time.Now, timeout: o.ReadTimeout},
+		selectors: &selectors{read: o.Services.Selectors, now: time.Now, timeout: o.ReadTimeout / 2},
 		drops:     &tally{now: time.Now},
 	}, nil
 }

@@ -39,10 +39,10 @@ func (s *selectors) in(ctx context.Context, cluster, namespace string) (map[stri
 		return found.services, found.err
 	}
 	result := s.flight.DoChan(name, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
-		defer cancel()
 		found := selection{began: s.now()}
-		found.services, found.err = s.read(ctx, cluster, namespace)
+		found.services, found.err = within(context.WithoutCancel(ctx), s.timeout, func(ctx context.Context) (map[string]map[string]string, error) {
+			return s.read(ctx, cluster, namespace)
+		})
 		s.keep(name, found)
 		return found, nil
 	})

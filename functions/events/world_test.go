@@ -40,35 +40,39 @@ func (oneCluster) Identities() []string {
 
 // live is the cluster: every namespace has the same Services.
 type live struct {
-	err error
+	err  error
+	hang bool // until the read is given up
 
 	mu    sync.Mutex
 	asked []string
 }
 
-func (s *live) note(format string, args ...any) {
+func (s *live) note(ctx context.Context, format string, args ...any) {
+	if s.hang {
+		<-ctx.Done()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, fmt.Sprintf(format, args...))
 }
 
-func (s *live) IngressServices(_ context.Context, cluster, namespace string) ([]string, error) {
-	s.note("ingress %s/%s", cluster, namespace)
+func (s *live) IngressServices(ctx context.Context, cluster, namespace string) ([]string, error) {
+	s.note(ctx, "ingress %s/%s", cluster, namespace)
 	return []string{"front"}, s.err
 }
 
-func (s *live) ServicesIn(_ context.Context, cluster, namespace string) ([]string, error) {
-	s.note("all %s/%s", cluster, namespace)
+func (s *live) ServicesIn(ctx context.Context, cluster, namespace string) ([]string, error) {
+	s.note(ctx, "all %s/%s", cluster, namespace)
 	return []string{"web", "cart"}, s.err
 }
 
-func (s *live) Selectors(_ context.Context, cluster, namespace string) (map[string]map[string]string, error) {
-	s.note("selectors %s/%s", cluster, namespace)
+func (s *live) Selectors(ctx context.Context, cluster, namespace string) (map[string]map[string]string, error) {
+	s.note(ctx, "selectors %s/%s", cluster, namespace)
 	return map[string]map[string]string{"web": {"app": "web"}, "cart": {"app": "cart"}}, s.err
 }
 
-func (s *live) ServiceOfSlice(_ context.Context, cluster, namespace, slice string) (string, bool, error) {
-	s.note("slice %s/%s/%s", cluster, namespace, slice)
+func (s *live) ServiceOfSlice(ctx context.Context, cluster, namespace, slice string) (string, bool, error) {
+	s.note(ctx, "slice %s/%s/%s", cluster, namespace, slice)
 	if slice == "gone" {
 		return "", false, s.err
 	}
