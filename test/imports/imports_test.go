@@ -27,6 +27,7 @@ var own = map[string][]string{
 	"shared/neg":       {},
 	"shared/telemetry": {},
 	"shared/plan":      {"shared/neg"},
+	"shared/readiness": {"shared/neg"},
 	"shared/caller":    {"shared/neg"},
 	"shared/audit":     {"shared/neg"},
 	"shared/config":    {"shared/neg"},
@@ -68,6 +69,7 @@ var others = map[string][]string{
 var never = map[string][]string{
 	"shared/neg":       {"*"},
 	"shared/plan":      {"*"},
+	"shared/readiness": {"*"},
 	"shared/caller":    {"*"},
 	"shared/audit":     {"*"},
 	"shared/telemetry": {"*"},
