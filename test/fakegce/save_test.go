@@ -164,6 +164,10 @@ func someWish(r *rand.Rand) wish {
 		{"POST", in + "addresses", `{"name":"` + name() + `","address":"` + pick("", "198.51.100.1") + `"}`},
 		{"POST", in + "sslCertificates", `{"name":"` + name() + `","type":"MANAGED","managed":{"domains":["negfleet.dev"]}}`},
 		{"POST", everywhere + "firewalls", `{"name":"` + name() + `","allowed":[{"IPProtocol":"tcp"}],` + note + `}`},
+		{"POST", everywhere + "networks", `{"name":"` + name() + `","autoCreateSubnetworks":false}`},
+		{"POST", "projects/p1/regions/us-central1/subnetworks", `{"name":"` + name() + `","network":"` + name() + `","ipCidrRange":"10.` + pick("50", "51", "52") + `.0.0/24"}`},
+		{"POST", zone + "instances", `{"name":"` + name() + `","machineType":"e2","networkInterfaces":[{"network":"` + name() + `","subnetwork":"` + name() + `"}]}`},
+		{"DELETE", pick(everywhere+"networks/", "projects/p1/regions/us-central1/subnetworks/", zone+"instances/") + name(), ""},
 		{"DELETE", in + pick("healthChecks/", "backendServices/", "urlMaps/", "targetHttpProxies/", "forwardingRules/", "addresses/") + name(), ""},
 	}
 	groups := []wish{
