@@ -1,24 +1,67 @@
 package conformance
 
 import (
+	"context"
 	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
-	"slices"
+	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/negfleet/negfleet/test/fakegce"
 )
 
-// gcloud runs the command line tool, private to the test, against an emulator.
-type gcloud struct {
-	t   *testing.T
-	env []string
+// TestGcloud plays each transcript of testdata/gcloud against an emulator of its own.
+func TestGcloud(t *testing.T) {
+	for _, c := range []struct{ file, version string }{
+		{"loadbalancer", "v1"}, {"regional", "v1"}, {"beside", "v1"}, {"groups", "v1"}, {"errors", "v1"},
+		{"versions", "beta"}, {"versions", "alpha"},
+	} {
+		t.Run(c.file+" "+c.version, func(t *testing.T) {
+			t.Parallel()
+			server, g := gcloudCompute(t)
+			if c.version != "v1" {
+				g.use(c.version)
+			}
+			g.play(filepath.Join("testdata", "gcloud", c.file+".txt"))
+			for _, call := range server.Calls(fakegce.CallFilter{}) {
+				if !strings.HasPrefix(call.Path, "/compute/"+c.version+"/") {
+					t.Errorf("%s %s", call.Method, call.Path)
+				}
+			}
+		})
+	}
 }
 
+// TestGcloudBatch: gcloud sends one batch to delete several of something.
+func TestGcloudBatch(t *testing.T) {
+	server, g := gcloudCompute(t)
+	if err := server.Seed(fakegce.Seed{Instances: []fakegce.Instance{
+		{Project: "p1", Zone: "europe-west1-b", Name: "node-2", IP: "10.132.0.3"},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, err := g.run("instances delete node-1 node-2 --zone=europe-west1-b"); err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	deleted := server.Calls(fakegce.CallFilter{Verb: "instances.delete"})
+	if left := server.State().Instances; len(left) > 0 || len(deleted) != 2 || !deleted[0].Batched {
+		t.Errorf("calls %v, left %v", deleted, left)
+	}
+}
+
+// gcloud runs the command line tool, private to the test.
+type gcloud struct {
+	*testing.T
+	group []string // of commands: compute, beta compute, alpha compute
+	env   []string
+}
+
+// newGcloud makes gcloud call an emulator, or skips the test.
 func newGcloud(t *testing.T, base, project string) gcloud {
 	t.Helper()
 	if testing.Short() {
@@ -27,9 +70,9 @@ func newGcloud(t *testing.T, base, project string) gcloud {
 	if _, err := exec.LookPath("gcloud"); err != nil {
 		t.Skip("gcloud is not installed")
 	}
-	return gcloud{t, append(os.Environ(),
+	return gcloud{t, []string{"compute"}, append(os.Environ(),
 		"CLOUDSDK_CONFIG="+t.TempDir(),
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE="+fakegce.ComputeEndpoint(base),
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE="+base+"/", // gcloud puts a version's path behind it
 		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true",
 		"CLOUDSDK_CORE_PROJECT="+project,
 		"CLOUDSDK_CORE_DISABLE_PROMPTS=1",
@@ -39,104 +82,40 @@ func newGcloud(t *testing.T, base, project string) gcloud {
 	)}
 }
 
+// gcloudCompute is gcloud in front of an emulator whose endpoints all serve.
+func gcloudCompute(t *testing.T) (*fakegce.Server, gcloud) {
+	t.Helper()
+	pod := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(pod.Close)
+	server, target := emulator(t, fakegce.Options{
+		Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 2},
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, pod.Listener.Addr().String())
+		},
+	})
+	return server, newGcloud(t, fakegce.Start(t, server), target.Project)
+}
+
+// use takes the commands of beta or alpha, or skips the test where they are not installed.
+func (g *gcloud) use(version string) {
+	g.Helper()
+	out, err := exec.Command("gcloud", "version", "--format=json").Output()
+	parts := map[string]any{}
+	if err != nil || json.Unmarshal(out, &parts) != nil {
+		g.Fatalf("gcloud version: %v\n%s", err, out)
+	}
+	if parts[version] == nil {
+		g.Skipf("gcloud %s is not installed", version)
+	}
+	g.group = []string{version, "compute"}
+}
+
 func (g gcloud) run(args string) (stdout, stderr string, err error) {
 	var out, errs strings.Builder
-	cmd := exec.Command("gcloud", append([]string{"compute"}, strings.Fields(args)...)...)
+	cmd := exec.Command("gcloud", append(g.group, strings.Fields(args)...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = g.env, &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err
-}
-
-func (g gcloud) must(args string) string {
-	g.t.Helper()
-	stdout, stderr, err := g.run(args)
-	if err != nil {
-		g.t.Fatalf("%s: %v\n%s", args, err, stderr)
-	}
-	return stdout
-}
-
-func TestGcloud(t *testing.T) {
-	server, target := emulator(t, fakegce.Options{})
-	g := newGcloud(t, fakegce.Start(t, server), target.Project)
-	zone := " --zone=" + target.Zone
-	for _, name := range []string{"a", "b", "c"} {
-		g.must("network-endpoint-groups create " + name + zone + " --network=default --subnet=default --default-port=80")
-	}
-	g.must("network-endpoint-groups update a" + zone + " --add-endpoint=instance=node-1,ip=10.8.0.1,port=8080 --add-endpoint=instance=node-1")
-
-	var group struct {
-		Name, Network, Subnetwork string
-		Size                      int
-	}
-	decode(t, g.must("network-endpoint-groups describe a --format=json"+zone), &group)
-	if group.Size != 2 || !strings.HasPrefix(group.Subnetwork, "https://www.googleapis.com/compute/v1/projects/p1/regions/europe-west1/") {
-		t.Errorf("described as %+v", group)
-	}
-	for _, filter := range []string{"", " --filter=ip_address:10.8.0.1"} {
-		var listed []struct{ NetworkEndpoint struct{ IPAddress string } }
-		decode(t, g.must("network-endpoint-groups list-network-endpoints a --format=json"+filter+zone), &listed)
-		if want := 2 - min(len(filter), 1); len(listed) != want {
-			t.Errorf("filter %q lists %d endpoints, want %d", filter, len(listed), want)
-		}
-	}
-	g.must("network-endpoint-groups update a" + zone + " --remove-endpoint=instance=node-1,ip=10.8.0.1,port=8080")
-	g.listed([]string{"a", "b", "c"})
-	g.must("network-endpoint-groups delete a" + zone)
-	g.listed([]string{"b", "c"})
-	want := []string{"POST /compute/v1/projects/p1/zones/europe-west1-b/networkEndpointGroups/a/attachNetworkEndpoints"}
-	for _, call := range server.Calls(fakegce.CallFilter{Verb: "networkEndpointGroups.attachNetworkEndpoints"}) {
-		if diff := cmp.Diff(want, []string{call.Method + " " + call.Path}); diff != "" || call.Endpoints != 2 {
-			t.Errorf("%d endpoints, -want +got:\n%s", call.Endpoints, diff)
-		}
-	}
-}
-
-// TestGcloudErrors: people see the messages of refusals and of failed operations.
-func TestGcloudErrors(t *testing.T) {
-	server, target := emulator(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 1}})
-	g := newGcloud(t, fakegce.Start(t, server), target.Project)
-	zone := " --zone=" + target.Zone
-	g.must("network-endpoint-groups create a" + zone)
-	for args, want := range map[string]string{
-		"network-endpoint-groups create a" + zone: "The resource 'projects/p1/zones/europe-west1-b/networkEndpointGroups/a' already exists",
-		"network-endpoint-groups create b" + zone: "Quota 'NETWORK_ENDPOINT_GROUPS' exceeded.  Limit: 1.0 in region europe-west1.",
-		"instances delete x y" + zone:             "The resource 'projects/p1/zones/europe-west1-b/instances/y' was not found",
-	} {
-		if _, stderr, err := g.run(args); err == nil || !strings.Contains(stderr, want) {
-			t.Errorf("%s: %v\n%s\nwant %s", args, err, stderr, want)
-		}
-	}
-}
-
-// TestGcloudBatch: gcloud sends one batch to delete several of something.
-func TestGcloudBatch(t *testing.T) {
-	server, target := emulator(t, fakegce.Options{})
-	g := newGcloud(t, fakegce.Start(t, server), target.Project)
-	if err := server.Seed(fakegce.Seed{Instances: []fakegce.Instance{
-		{Project: target.Project, Zone: target.Zone, Name: "node-2", IP: "10.132.0.3"},
-	}}); err != nil {
-		t.Fatal(err)
-	}
-	g.must("instances delete node-1 node-2 --zone=" + target.Zone)
-	deleted := server.Calls(fakegce.CallFilter{Verb: "instances.delete"})
-	if left := server.State().Instances; len(left) > 0 || len(deleted) != 2 || !deleted[0].Batched {
-		t.Errorf("calls %v, left %v", deleted, left)
-	}
-}
-
-func (g gcloud) listed(want []string) {
-	g.t.Helper()
-	var list []struct{ Name string }
-	decode(g.t, g.must("network-endpoint-groups list --format=json"), &list)
-	var got []string
-	for _, item := range list {
-		got = append(got, item.Name)
-	}
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		g.t.Errorf("listed, -want +got:\n%s", diff)
-	}
 }
 
 func decode(t *testing.T, text string, v any) {
@@ -144,4 +123,13 @@ func decode(t *testing.T, text string, v any) {
 	if err := json.Unmarshal([]byte(text), v); err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}
+}
+
+func (g gcloud) must(args string) string {
+	g.Helper()
+	stdout, stderr, err := g.run(args)
+	if err != nil {
+		g.Fatalf("%s: %v\n%s", args, err, stderr)
+	}
+	return stdout
 }
