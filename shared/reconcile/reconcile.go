@@ -84,6 +84,7 @@ type Reconciler struct {
 	Grace time.Duration
 
 	crowd    crowd
+	fights   map[neg.Key]fight
 	mu       sync.Mutex
 	verified map[neg.Key]verified
 	leftover map[neg.Key]bool // groups nobody wants were seen or made, and not deleted
@@ -226,7 +227,9 @@ func (l *look) run(ctx context.Context) error {
 	if errors.Is(removed, ErrSuperseded) {
 		return errors.Join(added, removed)
 	}
-	return errors.Join(added, removed, l.writeStatus(ctx), l.followUp(ctx))
+	err := errors.Join(added, removed, l.writeStatus(ctx), l.followUp(ctx))
+	l.noticeFight()
+	return err
 }
 
 // logPlan writes each step as "negfleet plan" prints it, endpoints counted.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/negfleet/negfleet/shared/neg"
@@ -701,5 +702,55 @@ func TestPods(t *testing.T) {
 	result, err := w.lookAt(neg.Key{Cluster: "c1", Namespace: "shop", Service: "plain"}, 0)
 	if err != nil || result.Pods != nil {
 		t.Errorf("a Service without groups: %v, %v", result.Pods, err)
+	}
+}
+
+// TestRival: somebody detaches whatever is attached, whenever it is. Each look repairs it
+// once and asks for no other; the third that finds it undone says so on the Service.
+func TestRival(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(1, exposed(port80))
+	w.mustLook()
+	for n := 1; n <= 4; n++ {
+		for _, zone := range zones {
+			id := neg.GroupID{Zone: zone, Name: w.generated(80)}
+			endpoints, _, err := w.cloud().Endpoints(t.Context(), id)
+			w.check(err)
+			if len(endpoints) > 0 {
+				w.check(w.cloud().Detach(t.Context(), id, endpoints, time.Time{}))
+			}
+		}
+		w.reset()
+		w.mustLook()
+		if writes := w.computeWrites(); writes != 1 {
+			t.Errorf("look %d made %d writes, want one attach", n, writes)
+		}
+		if e := w.event("FightingWriter"); (e != nil) != (n >= 3) {
+			t.Errorf("after %d times: Event %v", n, e)
+		} else if e != nil && !strings.Contains(e.Message, "in group us-central1-") {
+			t.Errorf("the Event does not say what the fight is over: %s", e.Message)
+		}
+		w.wantExact(w.generated(80), 80)
+	}
+	if len(w.published) != 0 {
+		t.Errorf("the fight goes on by itself: follow-ups %v", w.published)
+	}
+}
+
+// TestChurnIsNoFight: what negfleet itself attaches and detaches in turn, as its Pods come
+// and go, is nobody's fight.
+func TestChurnIsNoFight(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(1, exposed(port80))
+	slice := fakekube.List[*discoveryv1.EndpointSlice](w.cluster, "shop", nil)[0]
+	for range 5 {
+		for _, endpoints := range [][]discoveryv1.Endpoint{nil, slice.Endpoints} {
+			w.check(fakekube.Edit(w.cluster, "shop", slice.Name, func(s *discoveryv1.EndpointSlice) { s.Endpoints = endpoints }))
+			w.mustLook()
+		}
+	}
+	w.wantExact(w.generated(80), 80)
+	if e := w.event("FightingWriter"); e != nil {
+		t.Errorf("Event: %s", e.Message)
 	}
 }

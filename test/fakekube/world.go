@@ -15,6 +15,7 @@ type Layout struct {
 	Zones    []string     // us-central1-a, -b, -c
 	Nodes    int          // 3, spread over the zones in turn
 	PodRange netip.Prefix // 10.1.0.0/16; a /24 of it for each node
+	Room     int          // addresses of each node that Pods get, 253; with few they come back soon
 }
 
 // A World fills a cluster with nodes, Pods, Services and EndpointSlices, in process and
@@ -38,7 +39,7 @@ type World struct {
 type node struct {
 	name, zone, hostIP string
 	cidr               netip.Prefix
-	last               int
+	last, room         int
 	used               map[string]bool
 }
 
@@ -68,6 +69,7 @@ func (c *Cluster) NewWorld(l Layout) (*World, error) {
 func (l *Layout) setDefaults() {
 	setIfZero(&l.Project, "demo-project")
 	setIfZero(&l.Nodes, 3)
+	setIfZero(&l.Room, 253)
 	setIfZero(&l.PodRange, netip.MustParsePrefix("10.1.0.0/16"))
 	if l.Zones == nil {
 		l.Zones = []string{"us-central1-a", "us-central1-b", "us-central1-c"}
@@ -83,6 +85,7 @@ func (l *Layout) node(i int) *node {
 		hostIP: fmt.Sprintf("192.168.%d.%d", i/250, i%250+1),
 		cidr:   cidr,
 		last:   1, // .1 is the bridge
+		room:   l.Room,
 		used:   map[string]bool{},
 	}
 }
@@ -110,8 +113,8 @@ func (l *Layout) object(cluster string, n *node, i int) *corev1.Node {
 // allocate returns the next free address of the node, or false if it is full.
 func (n *node) allocate() (string, bool) {
 	base := n.cidr.Addr().As4()
-	for range 253 {
-		n.last = n.last%254 + 1
+	for range n.room {
+		n.last = n.last%(n.room+1) + 1
 		base[3] = byte(max(n.last, 2))
 		if ip := netip.AddrFrom4(base).String(); !n.used[ip] {
 			n.used[ip] = true

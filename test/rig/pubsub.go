@@ -45,7 +45,12 @@ func (r *Rig) startPubSub(t testing.TB) {
 
 // Publish asks for a look at a key, as the sources of events do.
 func (r *Rig) Publish(ctx context.Context, k neg.Key, source string) error {
-	data, attributes, err := event.Encode(event.Message{Key: k, Reason: source, Source: source, Observed: time.Now()})
+	return r.PublishMessage(ctx, event.Message{Key: k, Reason: source, Source: source, Observed: time.Now()})
+}
+
+// PublishMessage publishes a message about a key.
+func (r *Rig) PublishMessage(ctx context.Context, m event.Message) error {
+	data, attributes, err := event.Encode(m)
 	if err != nil {
 		return err
 	}

@@ -8,16 +8,20 @@
 package rig
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/negfleet/negfleet/functions/reconcile"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
@@ -38,9 +42,16 @@ type Options struct {
 	Push      pubsub.Subscription // limits of the keys' subscription; no endpoint: no deliveries
 	Log       *slog.Logger        // of the functions; none when nil
 
+	Room int // addresses of each node that Pods get; many when zero
+
 	// Pick chooses the instance for a delivery; in turn when nil.
 	Pick func() int
-	// Watch may put something between an instance and what it calls.
+	// Twice has a delivery go to all instances at once; never when nil.
+	Twice func() bool
+	// Adjust may change a function that was made, before it serves.
+	Adjust func(*reconcile.Function)
+	// Watch may put something between an instance and what it calls. An instance that takes
+	// the place of another has a number of its own.
 	Watch func(instance int, gce, kube http.Handler) (http.Handler, http.Handler)
 }
 
@@ -57,6 +68,8 @@ type Rig struct {
 
 	options Options
 	turn    atomic.Uint64
+	mu      sync.Mutex
+	made    int // instances, those that died included
 }
 
 // A Cluster is one cluster with the world that plays its controllers.
@@ -88,6 +101,7 @@ func Start(t testing.TB, o Options) *Rig {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.made++
 		r.Instances = append(r.Instances, in)
 	}
 	r.startPubSub(t)
@@ -97,7 +111,7 @@ func Start(t testing.TB, o Options) *Rig {
 func (r *Rig) addCluster(name string, i int) error {
 	c := r.Kube.AddCluster(name)
 	pods := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i + 1), 0, 0}), 16)
-	w, err := c.NewWorld(fakekube.Layout{Project: r.options.Project, Zones: Zones, Nodes: r.options.Nodes, PodRange: pods})
+	w, err := c.NewWorld(fakekube.Layout{Project: r.options.Project, Zones: Zones, Nodes: r.options.Nodes, PodRange: pods, Room: r.options.Room})
 	if err != nil {
 		return err
 	}
@@ -116,13 +130,64 @@ func (r *Rig) addCluster(name string, i int) error {
 	return nil
 }
 
+// Kill lets the i-th instance die after that many more calls to cloud and clusters: its
+// next one gets no answer and reaches nobody, and neither do its deliveries. Another takes
+// its place at once, which knows nothing.
+func (r *Rig) Kill(t testing.TB, i, calls int) {
+	t.Helper()
+	r.mu.Lock()
+	old, number := r.Instances[i], r.made
+	r.made++
+	r.mu.Unlock()
+	in, err := r.newInstance(t, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.life.onEnd(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.Instances[i] = in
+	})
+	old.life.limit(calls)
+}
+
+func (r *Rig) instance(i int) *Instance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Instances[i]
+}
+
 // deliver is the balancer.
 func (r *Rig) deliver(w http.ResponseWriter, req *http.Request) {
 	i := int(r.turn.Add(1)) % len(r.Instances)
 	if r.options.Pick != nil {
 		i = r.options.Pick()
 	}
-	r.Instances[i].Function.ServeHTTP(w, req)
+	if r.options.Twice == nil || !r.options.Twice() {
+		r.instance(i).serve(w, req)
+		return
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	again := func() *http.Request {
+		copied := req.Clone(req.Context())
+		copied.Body = io.NopCloser(bytes.NewReader(body))
+		return copied
+	}
+	var others sync.WaitGroup
+	for other := range r.Instances {
+		if other == i {
+			continue
+		}
+		others.Go(func() {
+			defer func() { _ = recover() }() // it died
+			r.instance(other).serve(httptest.NewRecorder(), again())
+		})
+	}
+	defer others.Wait()
+	r.instance(i).serve(w, again())
 }
 
 func (r *Rig) serve(t testing.TB, h http.Handler) string {
