@@ -70,6 +70,64 @@ func (s *storm) sweep() {
 	s.drained()
 }
 
+// checkLooks: one publication of every key takes at most two looks at each.
+func (s *storm) checkLooks() {
+	s.t.Helper()
+	for k, n := range s.looks.reset() {
+		if n > 2 {
+			s.t.Errorf("the sweep led to %d looks at %s, want at most 2", n, k)
+		}
+	}
+}
+
+// checkRival: whoever takes endpoints out again and again is repaired once at each event,
+// which causes no other look, and is told of.
+func (s *storm) checkRival() {
+	s.t.Helper()
+	a := s.fought
+	if !a.exists || a.hidden || len(s.living(a)) == 0 || len(a.groups()) == 0 {
+		return
+	}
+	times := 5 * len(s.Instances) // each counts for itself, from its second repair on
+	for range times {
+		s.rival()
+		s.drained()
+	}
+	if n := s.looks.reset()[a.key]; n > times*len(s.Instances) { // a delivery may come to all instances
+		s.t.Errorf("%d looks at %s for %d events", n, a.key, times)
+	}
+	for _, e := range fakekube.List[*corev1.Event](a.cluster.Cluster, namespace, nil) {
+		if e.InvolvedObject.Name == a.key.Service && e.Reason == "FightingWriter" {
+			return
+		}
+	}
+	s.t.Errorf("a rival took the endpoints of %s %d times, and no Event says so", a.key, times)
+}
+
+// checkOthers: no accepted call of an instance changed what is not negfleet's.
+func (s *storm) checkOthers() {
+	s.t.Helper()
+	for _, c := range s.GCE.Calls(fakegce.CallFilter{}) {
+		_, rest, named := strings.Cut(c.Path, "/networkEndpointGroups/") // inserts name theirs in the body
+		name, _, _ := strings.Cut(rest, "/")
+		if !named || !isWrite(c) || strings.HasPrefix(c.RequestID, handID) || c.Operation == "" {
+			continue
+		}
+		if s.byName[name] == nil {
+			s.t.Errorf("a call changed what is not negfleet's: %s %s", c.Verb, c.Path)
+		}
+	}
+	for _, w := range s.Kube.Writes() {
+		if w.User == rig.User && w.Resource != "events" && (w.Resource != "services" || w.Verb != "patch") {
+			s.t.Errorf("a write to what is not negfleet's: %s %s %s/%s", w.Verb, w.Resource, w.Namespace, w.Name)
+		}
+	}
+}
+
+func isWrite(c fakegce.Call) bool {
+	return strings.HasSuffix(c.Verb, "insert") || strings.HasSuffix(c.Verb, "delete") || strings.HasSuffix(c.Verb, "tachNetworkEndpoints")
+}
+
 // checkWorld holds groups and statuses against what the Pods ask for.
 func (s *storm) checkWorld() {
 	s.t.Helper()
@@ -157,8 +215,7 @@ func (s *storm) checkRest() {
 	s.Kube.ResetCalls()
 	s.sweep()
 	for _, c := range s.GCE.Calls(fakegce.CallFilter{Since: before[len(before)-1].Seq}) {
-		write := strings.HasSuffix(c.Verb, "insert") || strings.HasSuffix(c.Verb, "delete") || strings.HasSuffix(c.Verb, "tachNetworkEndpoints")
-		if write && !strings.HasSuffix(c.Path, "/"+foreignName) && c.Status != 409 {
+		if isWrite(c) && !strings.HasSuffix(c.Path, "/"+foreignName) && c.Status != 409 {
 			s.t.Errorf("at rest: %s %s: %d", c.Verb, c.Path, c.Status)
 		}
 	}

@@ -49,9 +49,12 @@ type moment struct {
 	wish
 }
 
-// change makes one change of an app, and notes it.
+// change makes one change of an app, and notes it. The webhook may have told of it before.
 func (s *storm) change(a *app, do func() error) {
 	s.t.Helper()
+	if s.rand.IntN(3) == 0 {
+		s.hint(a)
+	}
 	from := time.Now()
 	s.must(do())
 	s.past[a] = append(s.past[a], moment{from, time.Now(), s.wish(a)})

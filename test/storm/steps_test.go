@@ -8,6 +8,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
 )
@@ -21,13 +22,19 @@ func (s *storm) step() {
 		s.pods(a)
 	case n < 65:
 		s.services(a)
-	case n < 77:
+	case n < 76:
 		s.cloud(a)
+	case n < 79:
+		s.kill()
+	case n < 82:
+		s.backAndForth(a)
+	case n < 86:
+		s.rival()
 	default:
 		s.trouble()
 	}
 	s.events()
-	timer := time.NewTimer(time.Duration(s.rand.IntN(12)) * time.Millisecond)
+	timer := time.NewTimer(time.Duration(s.rand.IntN(8)) * time.Millisecond)
 	<-timer.C
 }
 
@@ -68,6 +75,40 @@ func (s *storm) hide(a *app, hidden bool) error {
 	url := fmt.Sprintf("%s/clusters/%s/api/v1/namespaces/%s/services/%s", s.KubeAt, a.key.Cluster, namespace, a.key.Service)
 	_, err := s.send("PATCH", url, body)
 	return err
+}
+
+// kill ends an instance between two of its next calls. Another takes its place.
+func (s *storm) kill() {
+	s.counts["instances killed"]++
+	s.Kill(s.t, s.rand.IntN(len(s.Instances)), s.rand.IntN(20))
+}
+
+// backAndForth takes an app's endpoints out of its slices and puts them back, each told at
+// once: attach, detach, attach within moments.
+func (s *storm) backAndForth(a *app) {
+	if !a.exists {
+		return
+	}
+	for range 2 {
+		s.change(a, func() error { return s.hide(a, !a.hidden) })
+		s.publish(event.Message{Key: a.key, Reason: "back and forth", Source: "audit"}, 1)
+	}
+}
+
+// rival is another controller, which takes every endpoint out of the groups of one app.
+func (s *storm) rival() {
+	for _, g := range s.GCE.Groups() {
+		if s.byName[g.Name] != s.fought {
+			continue
+		}
+		for _, e := range g.Endpoints {
+			ip, port := split(e.Address)
+			if _, err := s.byHand("POST", "zones/"+g.Zone+"/networkEndpointGroups/"+g.Name+"/detachNetworkEndpoints", endpointsBody(e.Instance, ip, port)); err == nil {
+				s.counts["endpoints that the rival took"]++
+			}
+		}
+	}
+	s.publish(event.Message{Key: s.fought.key, Reason: "rival", Source: "audit"}, 1)
 }
 
 // living are an app's Pods that do not terminate.
@@ -152,9 +193,8 @@ func (s *storm) cloud(a *app) {
 	switch n := s.rand.IntN(10); {
 	case n < 2 && len(s.down) < 3:
 		vm := s.VMs[s.rand.IntN(len(s.VMs))]
-		if _, err := s.byHand("DELETE", "zones/"+vm.Zone+"/instances/"+vm.Name, ""); err == nil {
-			s.down[vm.Name] = vm
-		}
+		_, _ = s.byHand("DELETE", "zones/"+vm.Zone+"/instances/"+vm.Name, "")
+		s.down[vm.Name] = vm // perhaps: the answer may be lost when the work is done
 	case n < 5:
 		s.restore(1)
 	default:

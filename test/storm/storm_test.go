@@ -10,13 +10,13 @@ import (
 )
 
 var (
-	seedsFlag = flag.String("seeds", "1..3", `seeds to run: "1..20", "7" or "3,5,9"`)
+	seedsFlag = flag.String("seeds", "1..8", `seeds to run: "1..20", "7" or "3,5,9"`)
 	stepsFlag = flag.Int("steps", 300, "steps of each seed")
 	logFlag   = flag.Bool("log", false, "print what the functions log, of a seed that fails")
 )
 
 // together is how many seeds run at once: most of their time is back-off.
-const together = 6
+const together = 16
 
 func TestStorm(t *testing.T) {
 	list := *seedsFlag
@@ -53,10 +53,14 @@ func run(t *testing.T, seed uint64) {
 	s.phase("steps")
 	s.clear()
 	s.phase("calm")
+	s.looks.reset()
 	s.sweep()
 	s.phase("sweep")
+	s.checkLooks()
 	s.checkWorld()
 	s.checkRest()
+	s.checkRival()
+	s.checkOthers()
 	s.checkHistory()
 	s.summary()
 }

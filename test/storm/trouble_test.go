@@ -2,6 +2,7 @@ package storm
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/negfleet/negfleet/test/fakegce"
@@ -10,6 +11,30 @@ import (
 )
 
 const groups = "networkEndpointGroups."
+
+// rough makes a tenth of all calls fail, in every way, until the weather clears.
+func (s *storm) rough() {
+	const tenth = 0.1
+	all := slices.Clone(background)
+	for i := range all {
+		all[i].Probability = tenth / float64(len(all))
+	}
+	s.must(s.GCE.AddFaults(all...))
+	for _, f := range passing {
+		f.User, f.Probability = rig.User, tenth/float64(len(passing))
+		s.Kube.Inject(f)
+	}
+}
+
+// background are the ways in which any call to the cloud fails.
+var background = []fakegce.Fault{
+	{Status: http.StatusForbidden, Reason: "rateLimitExceeded"},
+	{Status: http.StatusConflict},
+	{Status: http.StatusPreconditionFailed},
+	{Status: http.StatusServiceUnavailable},
+	{Reset: true},
+	{Reset: true, AfterCommit: true},
+}
 
 // trouble makes some calls fail, or ends what lasts.
 func (s *storm) trouble() {
@@ -61,6 +86,8 @@ var computeFaults = []fakegce.Fault{
 
 // passing troubles hit a few calls.
 var passing = []fakekube.Fault{
+	{Verb: "patch", Status: http.StatusConflict},
+	{Verb: "create", Status: http.StatusConflict},
 	{Status: http.StatusServiceUnavailable},
 	{Status: http.StatusGatewayTimeout},
 	{Status: http.StatusInternalServerError, Resource: "endpointslices"},

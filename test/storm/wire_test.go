@@ -2,7 +2,11 @@ package storm
 
 import (
 	"sync"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakekube"
 	"github.com/negfleet/negfleet/test/rig"
@@ -10,67 +14,82 @@ import (
 
 // A wire carries what happened in the clusters, badly.
 type wire struct {
-	mu   sync.Mutex
-	keys []neg.Key
+	podsOnly bool // no entry of an EndpointSlice is ever seen
+
+	mu       sync.Mutex
+	messages []event.Message
 }
 
-// heard takes the writes that become keys: those of Services and EndpointSlices, but for
-// negfleet's own.
+// heard takes the writes that become keys: those of Services and EndpointSlices, or of
+// Pods where those are not logged, but for negfleet's own.
 func (w *wire) heard(wr fakekube.Write) {
 	if wr.User == rig.User || !wr.Changed {
 		return
 	}
-	k := neg.Key{Cluster: wr.Cluster, Namespace: wr.Namespace, Service: wr.Name}
-	switch wr.Resource {
-	case "services":
-	case "endpointslices":
-		k.Service = serviceOf(wr.Object)
+	m := event.Message{Key: neg.Key{Cluster: wr.Cluster, Namespace: wr.Namespace, Service: wr.Name}, Reason: wr.Resource + " " + wr.Verb, Source: "audit"}
+	switch {
+	case wr.Resource == "services":
+	case wr.Resource == "endpointslices" && !w.podsOnly:
+		m.Key.Service = serviceOf(wr.Object)
+	case wr.Resource == "pods" && w.podsOnly && wr.Subresource == "" && (wr.Verb == "create" || wr.Verb == "delete"):
+		m.Key.Service = wr.Object.(*corev1.Pod).Labels["app"] // the selector of every Service here
+		if wr.Verb == "create" {
+			m.PodsCreated = []string{wr.Name}
+		} else {
+			m.PodsDeleted = []string{wr.Name}
+		}
 	default:
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.keys = append(w.keys, k)
+	w.messages = append(w.messages, m)
 }
 
-func (w *wire) take() []neg.Key {
+func (w *wire) take() []event.Message {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	keys := w.keys
-	w.keys = nil
-	return keys
+	messages := w.messages
+	w.messages = nil
+	return messages
 }
 
-func (w *wire) putBack(keys []neg.Key) {
+func (w *wire) putBack(messages []event.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.keys = append(keys, w.keys...)
+	w.messages = append(messages, w.messages...)
 }
 
-// events publishes some of what was heard, in any order: a tenth is lost, some comes
-// twice or three times, some later.
+// events publishes what was heard, in any order: three of ten are lost, three come twice
+// or three times, two later.
 func (s *storm) events() {
-	keys := s.wire.take()
-	s.rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
-	var late []neg.Key
-	for _, k := range keys {
-		switch n := s.rand.IntN(20); {
-		case n < 2:
+	messages := s.wire.take()
+	s.rand.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
+	var late []event.Message
+	for _, m := range messages {
+		switch n := s.rand.IntN(10); {
+		case n < 3:
 			s.counts["events lost"]++
-		case n < 9:
-			late = append(late, k)
-		case n < 12:
-			s.publish(k, 2+s.rand.IntN(2))
+		case n < 5:
+			late = append(late, m)
+		case n < 8:
+			s.publish(m, 2+s.rand.IntN(2))
 		default:
-			s.publish(k, 1)
+			s.publish(m, 1)
 		}
 	}
 	s.wire.putBack(late)
 }
 
-func (s *storm) publish(k neg.Key, times int) {
+func (s *storm) publish(m event.Message, times int) {
+	m.Observed = time.Now()
 	for range times {
 		s.counts["events"]++
-		s.must(s.Publish(s.t.Context(), k, "audit"))
+		s.must(s.PublishMessage(s.t.Context(), m))
 	}
+}
+
+// hint is what the webhook says of a write that is about to come, or never will.
+func (s *storm) hint(a *app) {
+	s.publish(event.Message{Key: a.key, Reason: "hint", Source: "admission"}, 1)
 }

@@ -2,6 +2,7 @@ package storm
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +16,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	function "github.com/negfleet/negfleet/functions/reconcile"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/reconcile"
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
 	"github.com/negfleet/negfleet/test/rig"
@@ -31,6 +34,8 @@ type storm struct {
 	apps    []*app
 	byName  map[string]*app // of any group that an app may have
 	wire    wire
+	fought  *app // whose groups a rival meddles with
+	looks   looks
 	past    map[*app][]moment
 	sent    *evidence
 	foreign []fakegce.Group
@@ -50,7 +55,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	pick := rand.New(rand.NewPCG(seed, 2))
 	var mu sync.Mutex
 	s.Rig = rig.Start(t, rig.Options{
-		Project: s.project, Clusters: []string{"east", "west"}, Nodes: 6, Instances: 2,
+		Project: s.project, Clusters: []string{"east", "west"}, Nodes: 6, Room: 40, Instances: 2,
 		GCE: s.switches(), Watch: s.sent.watch, Log: s.log(),
 		Env: map[string]string{"NEGFLEET_LOOK_INTERVAL": "20ms", "NEGFLEET_DELETION_GRACE": "50ms", "NEGFLEET_IDENTITIES": rig.User},
 		Push: pubsub.Subscription{AckDeadline: 2 * time.Minute, MinBackoff: 20 * time.Millisecond, MaxBackoff: 500 * time.Millisecond,
@@ -60,17 +65,60 @@ func newStorm(t *testing.T, seed uint64) *storm {
 			defer mu.Unlock()
 			return pick.IntN(2)
 		},
+		Twice: func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return pick.IntN(10) == 0
+		},
+		Adjust: s.adjust,
 	})
+	s.wire.podsOnly = seed%4 == 0
 	s.Kube.Seed(seed)
 	s.Kube.OnWrite(s.wire.heard)
 	s.addForeign()
 	for _, c := range s.Clusters {
 		s.apps = append(s.apps, newApps(c)...)
 	}
+	s.fought = s.apps[0]
 	for _, a := range s.apps {
 		s.start(a)
 	}
+	s.rough()
 	return s
+}
+
+// adjust counts the looks of a function, and shortens its waits as the other times are.
+func (s *storm) adjust(f *function.Function) {
+	f.Turns.Waits = []time.Duration{10 * time.Millisecond, 30 * time.Millisecond}
+	look := f.Look
+	f.Look = func(ctx context.Context, k neg.Key, turn reconcile.Turn) (reconcile.Result, error) {
+		s.looks.add(k)
+		return look(ctx, k, turn)
+	}
+}
+
+// looks are counted by key.
+type looks struct {
+	mu sync.Mutex
+	n  map[neg.Key]int
+}
+
+func (l *looks) add(k neg.Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n == nil {
+		l.n = map[neg.Key]int{}
+	}
+	l.n[k]++
+}
+
+// reset returns what was counted.
+func (l *looks) reset() map[neg.Key]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.n
+	l.n = nil
+	return n
 }
 
 // switches sets what nobody has documented at random.
