@@ -36,7 +36,7 @@ test-fast: ## the inner loop: no control plane, under a minute
 	@go test -short $(TESTFLAGS) ./...
 
 golden: ## rewrite the outputs of golden files; read the diff
-	go test ./shared/plan -update
+	go test ./shared/plan ./admission -update
 
 fuzz: ## every fuzz target for FUZZTIME=30s
 	@scripts/fuzz $(FUZZTIME)

@@ -37,6 +37,7 @@ type Cluster struct {
 	NEGs     string         // managed or gke
 	State    string         // active, draining or decommissioned
 	Policy   string         // observe, upsert or sync
+	Inject   Inject         // what the admission webhook adds
 }
 
 // Cluster returns the entry of that name.
@@ -90,6 +91,7 @@ type clusterFile struct {
 	NEGs     text        `yaml:"negs"`
 	State    text        `yaml:"state"`
 	Policy   text        `yaml:"policy"`
+	Inject   injectFile  `yaml:"inject"`
 }
 
 // ParseFleet reads a fleet file. path is named in errors, and relative kubeconfig paths
@@ -188,6 +190,7 @@ func (p *problems) cluster(f *Fleet, field string, raw clusterFile) Cluster {
 		NEGs:   p.oneOf(raw.NEGs, field+".negs", "managed", "gke"),
 		State:  p.oneOf(raw.State, field+".state", "active", "draining", "decommissioned"),
 		Policy: p.oneOf(raw.Policy, field+".policy", "sync", "observe", "upsert"),
+		Inject: p.inject(raw.Inject, field+".inject"),
 	}
 	c.Project = cmp.Or(c.Project, c.Resource.Project, f.Project)
 	for i, z := range raw.Zones {

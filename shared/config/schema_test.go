@@ -142,6 +142,11 @@ func TestSchemaAgrees(t *testing.T) {
 		"a name twice":         {one(kube) + "- name: c1\n  uid: 00000000-4b9b-4c1e-8a53-0d6a2f1f8a11\n" + kube, parserAlone},
 		"a uid twice":          {one(kube) + "- name: c2\n  uid: 7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11\n" + kube, parserAlone},
 		"a GKE cluster twice":  {one("  connect: {gke: "+gke+"}\n") + "- name: c2\n  uid: 00000000-4b9b-4c1e-8a53-0d6a2f1f8a11\n  connect: {gke: " + gke + "}\n", parserAlone},
+		"all of inject":        {one(kube + "  inject:\n    default: enabled\n    services: exposed_ports\n    exposed_ports: [80]\n    group_name: '{namespace}-{service}-{port}'\n    drain: 30s\n    namespaces: [{name: shop, services: none, drain: off}]\n"), nobody},
+		"a bad default":        {one(kube + "  inject: {default: maybe}\n"), both},
+		"a bad port":           {one(kube + "  inject: {services: exposed_ports, exposed_ports: [http]}\n"), both},
+		"a nameless rule":      {one(kube + "  inject: {namespaces: [{drain: 5s}]}\n"), both},
+		"ports for an Ingress": {one(kube + "  inject: {exposed_ports: [80]}\n"), parserAlone},
 		"a resource of no one": {one(kube + "  resource: " + gke + "\n"), nobody},
 	} {
 		_, parsed := ParseFleet("fleet.yaml", []byte(c.text))

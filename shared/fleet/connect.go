@@ -34,7 +34,7 @@ func (f *Fleet) dial(ctx context.Context, o opened) (opened, error) {
 	if err != nil {
 		return o, fmt.Errorf("cluster %s: %w", entry.Name, err)
 	}
-	o.host = to.Host
+	o.config, o.host = to, to.Host
 	o.client, err = kube.New(entry.Name, to, f.now)
 	return o, err
 }

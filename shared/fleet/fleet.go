@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+	"k8s.io/client-go/rest"
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/gke"
@@ -52,8 +53,9 @@ type opened struct {
 	stamp    time.Time // of the kubeconfig, which may be rotated
 	proved   time.Time // when the cluster last showed its UID
 	client   *kube.Cluster
-	host     string    // where the client was made to go
-	endpoint *endpoint // of a GKE cluster
+	config   *rest.Config // that client was made from
+	host     string       // where the client was made to go
+	endpoint *endpoint    // of a GKE cluster
 }
 
 // New returns the fleet of the fleet file at path.
@@ -111,6 +113,20 @@ func (f *Fleet) Cluster(ctx context.Context, name string) (config.Cluster, *kube
 	}
 	client, err := f.client(ctx, entry)
 	return entry, client, err
+}
+
+// Config returns the entry of that name and the way to it, for a client of one's own, as
+// long as the cluster proves who it is. While the way is the same, so is the pointer.
+func (f *Fleet) Config(ctx context.Context, name string) (config.Cluster, *rest.Config, error) {
+	entry, _, err := f.Cluster(ctx, name)
+	if err != nil {
+		return entry, nil, err
+	}
+	o := f.known(entry)
+	if o.config == nil {
+		return entry, nil, fmt.Errorf("open cluster %s: the fleet file changed meanwhile", name)
+	}
+	return entry, o.config, nil
 }
 
 // known is what is open of an entry, without a client if nothing is.

@@ -8,12 +8,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/object"
 )
 
 // Service reads a Service; nil when it does not exist.
@@ -25,18 +25,7 @@ func (c *Cluster) Service(ctx context.Context, k neg.Key) (*neg.Service, error) 
 	if err != nil {
 		return nil, c.fail(ctx, "get service "+k.Namespace+"/"+k.Service, err)
 	}
-	return service(k, s), nil
-}
-
-func service(k neg.Key, s *corev1.Service) *neg.Service {
-	out := &neg.Service{
-		Key: k, UID: string(s.UID), ResourceVersion: s.ResourceVersion, Annotations: s.Annotations,
-		Type: string(s.Spec.Type), HasSelector: len(s.Spec.Selector) > 0, Deleting: s.DeletionTimestamp != nil,
-	}
-	for _, p := range s.Spec.Ports {
-		out.Ports = append(out.Ports, neg.ServicePort{Name: p.Name, Port: p.Port, Protocol: string(p.Protocol)})
-	}
-	return out
+	return object.Service(k, s), nil
 }
 
 // Services hands on all Services of the cluster, page by page.
@@ -49,7 +38,7 @@ func (c *Cluster) Services(ctx context.Context, page func([]neg.Service) error) 
 		var found []neg.Service
 		for i := range list.Items {
 			s := &list.Items[i]
-			found = append(found, *service(neg.Key{Cluster: c.name, Namespace: s.Namespace, Service: s.Name}, s))
+			found = append(found, *object.Service(neg.Key{Cluster: c.name, Namespace: s.Namespace, Service: s.Name}, s))
 		}
 		return list.Continue, page(found)
 	})
@@ -100,10 +89,6 @@ func slice(s *discoveryv1.EndpointSlice) neg.Slice {
 	return out
 }
 
-// gceClasses are the Ingress classes that GKE serves with a Google load balancer; no class
-// at all is one of them.
-var gceClasses = []string{"", "gce", "gce-internal", "gce-regional-external"}
-
 // IngressPorts lists the Service ports that the namespace's Ingresses of a GCE class send
 // traffic to.
 func (c *Cluster) IngressPorts(ctx context.Context, namespace string) ([]neg.IngressPort, error) {
@@ -114,7 +99,7 @@ func (c *Cluster) IngressPorts(ctx context.Context, namespace string) ([]neg.Ing
 			return "", err
 		}
 		for i := range list.Items {
-			ports = append(ports, ingressPorts(&list.Items[i])...)
+			ports = append(ports, object.IngressPorts(&list.Items[i])...)
 		}
 		return list.Continue, nil
 	})
@@ -122,32 +107,6 @@ func (c *Cluster) IngressPorts(ctx context.Context, namespace string) ([]neg.Ing
 		return nil, c.fail(ctx, "list ingresses in "+namespace, err)
 	}
 	return ports, nil
-}
-
-func ingressPorts(ing *networkingv1.Ingress) []neg.IngressPort {
-	class := ing.Annotations["kubernetes.io/ingress.class"]
-	if ing.Spec.IngressClassName != nil {
-		class = *ing.Spec.IngressClassName
-	}
-	if !slices.Contains(gceClasses, class) || ing.DeletionTimestamp != nil {
-		return nil
-	}
-	var ports []neg.IngressPort
-	add := func(b *networkingv1.IngressBackend) {
-		if b != nil && b.Service != nil {
-			ports = append(ports, neg.IngressPort{Service: b.Service.Name, Number: b.Service.Port.Number, Name: b.Service.Port.Name})
-		}
-	}
-	add(ing.Spec.DefaultBackend)
-	for _, r := range ing.Spec.Rules {
-		if r.HTTP == nil {
-			continue
-		}
-		for i := range r.HTTP.Paths {
-			add(&r.HTTP.Paths[i].Backend)
-		}
-	}
-	return ports
 }
 
 // AnnotatedServices names the namespace's Services that ask for groups, with

@@ -145,7 +145,7 @@ func matches(t *testing.T, list []string, patterns ...string) []string {
 
 func TestVariables(t *testing.T) {
 	var list []string
-	for _, dir := range []string{"cmd", "functions", "shared", "test"} {
+	for _, dir := range []string{"admission", "cmd", "functions", "shared", "test"} {
 		list = append(list, files(t, dir, ".go")...)
 	}
 	list = append(append(list, files(t, "scripts", "")...), "Makefile")
@@ -165,6 +165,8 @@ func TestReasons(t *testing.T) {
 		`"reason", "([A-Z]\w+)"`, `\bReason[A-Z]\w* *= "([A-Z]\w+)"`)
 	reasons = append(reasons, matches(t, []string{"shared/gce/retry.go"}, `(?m)^\t[a-zA-Z]+: +"([A-Z]\w+)",$`)...)
 	mentioned(t, "reason", reasons, read(t, "docs/operators/events-and-outcomes.md"))
+	missed := matches(t, files(t, "admission", ".go"), `\bBlock\("([A-Z]\w+)"`, `\bReason[A-Z]\w* *= "([A-Z]\w+)"`, `Missed = "([A-Z]\w+)"`)
+	mentioned(t, "reason", missed, read(t, "docs/operators/admission.md"))
 }
 
 func TestDependencies(t *testing.T) {

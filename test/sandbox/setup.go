@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/api/compute/v1"
 	"google.golang.org/api/option"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -65,12 +66,18 @@ func applyRolesTo(ctx context.Context, client kubernetes.Interface) error {
 
 func createRole(ctx context.Context, client kubernetes.Interface, obj runtime.Object) (err error) {
 	switch o := obj.(type) {
+	case *corev1.Namespace:
+		_, err = client.CoreV1().Namespaces().Create(ctx, o, metav1.CreateOptions{})
+	case *rbacv1.Role:
+		_, err = client.RbacV1().Roles(o.Namespace).Create(ctx, o, metav1.CreateOptions{})
+	case *rbacv1.RoleBinding:
+		_, err = client.RbacV1().RoleBindings(o.Namespace).Create(ctx, o, metav1.CreateOptions{})
 	case *rbacv1.ClusterRole:
 		_, err = client.RbacV1().ClusterRoles().Create(ctx, o, metav1.CreateOptions{})
 	case *rbacv1.ClusterRoleBinding:
 		_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, o, metav1.CreateOptions{})
 	default:
-		err = fmt.Errorf("%T: want a ClusterRole or a ClusterRoleBinding", obj)
+		err = fmt.Errorf("%T: want a Namespace, a role or a binding", obj)
 	}
 	return err
 }
