@@ -87,8 +87,10 @@ func (o opened) settled() bool { return o.endpoint == nil || o.endpoint.settled(
 
 // where is the API server's address, by which two of them are told apart.
 func (o opened) where() string {
+	host := o.host
 	if o.endpoint != nil {
-		return o.endpoint.host()
+		host = o.endpoint.host()
 	}
-	return o.host
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
+	return strings.TrimSuffix(host, ":443")
 }

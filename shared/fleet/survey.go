@@ -11,6 +11,7 @@ import (
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/gke"
+	"github.com/negfleet/negfleet/shared/kube"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/presence"
 )
@@ -93,7 +94,7 @@ type server struct {
 func (f *Fleet) server(ctx context.Context, r *Report) server {
 	a, err := f.ask(ctx, r.Entry)
 	if err != nil {
-		return server{a.opened, presence.Server{Error: err.Error(), Answered: answered(err)}}
+		return server{a.opened, presence.Server{Error: err.Error(), Answered: answered(err), Silent: silent(err)}}
 	}
 	f.claimed(a.opened, a.uid)
 	r.UID = a.uid
@@ -106,6 +107,12 @@ func (f *Fleet) server(ctx context.Context, r *Report) server {
 func answered(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && !apierrors.IsUnexpectedServerError(err)
+}
+
+// silent tells whether an error means that nothing is there: no answer, or no address.
+func silent(err error) bool {
+	unreachable := slices.ContainsFunc(neg.BlockedReasons(err), func(b *neg.BlockedError) bool { return b.Reason == kube.ReasonUnreachable })
+	return unreachable || errors.Is(err, gke.ErrNotFound)
 }
 
 // get asks the container API for the cluster.
@@ -155,11 +162,15 @@ func (l *list) of(r neg.GKECluster, file *config.Fleet) presence.Listing {
 	}
 	p := presence.Listing{Total: len(l.Clusters), Missing: l.Missing}
 	for _, c := range l.Clusters {
-		accounted := slices.ContainsFunc(file.Clusters, func(e config.Cluster) bool { return e.Resource == c.Name })
-		switch {
-		case c.Name == r:
+		if c.Name == r {
 			p.Found = true
-		case c.Name.Name == r.Name && !accounted:
+			continue
+		}
+		if _, claimed := file.ByResource(c.Name); claimed {
+			continue
+		}
+		p.Unclaimed = append(p.Unclaimed, c.Name.Name+" in "+c.Name.Location)
+		if c.Name.Name == r.Name {
 			p.Elsewhere = append(p.Elsewhere, c.Name.Location)
 		}
 	}

@@ -123,7 +123,7 @@ func TestSurvey(t *testing.T) {
 		"c1":       "alive, add-on off, v1.37.1-fakekube",
 		"plain":    "alive, add-on none, v1.37.1-fakekube",
 		"rebuilt":  "unknown, add-on none, v1.37.1-fakekube",
-		"gone":     "gone, add-on unknown, ",
+		"gone":     "unknown, add-on unknown, ", // lab in us-east1 is nobody's
 		"typo":     "unknown, add-on unknown, ",
 		"given-up": "gone, add-on none, ",
 		"silent":   "unknown, add-on none, ",
@@ -133,8 +133,13 @@ func TestSurvey(t *testing.T) {
 	if got := reports[4].Verdict.String(); !strings.Contains(got, "has a cluster lab in us-east1") {
 		t.Errorf("the mistyped location: %s", got)
 	}
-	c.check(c.google.AddFaults(fakecontainer.Fault{Method: "clusters.list", MissingZones: []string{"us-east1"}}))
+	c.google.Remove("p1", "us-east1", "lab")
 	v, err := c.Presence(t.Context(), "gone")
+	if err != nil || v.String()[:4] != "gone" {
+		t.Errorf("with every cluster accounted for: %s, %v", v, err)
+	}
+	c.check(c.google.AddFaults(fakecontainer.Fault{Method: "clusters.list", MissingZones: []string{"us-east1"}}))
+	v, err = c.Presence(t.Context(), "gone")
 	if err != nil || v.String()[:7] != "unknown" || !strings.Contains(v.String(), "its list lacks us-east1") {
 		t.Errorf("with a partial list: %s, %v", v, err)
 	}

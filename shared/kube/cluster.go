@@ -186,6 +186,9 @@ func gone(err error) bool {
 	return apierrors.IsNotFound(err) && !apierrors.IsUnexpectedServerError(err)
 }
 
+// ReasonUnreachable is why a call is blocked when no API server answered it.
+const ReasonUnreachable = "ClusterUnreachable"
+
 // ErrNotSent is what a transport says when it held a request back for a reason that passes.
 var ErrNotSent = errors.New("not sent")
 
@@ -203,7 +206,7 @@ func (c *Cluster) fail(ctx context.Context, what string, err error) error {
 	case apierrors.ReasonForError(err) == metav1.StatusReasonUnknown, apierrors.IsNotFound(err) && !gone(err):
 		// No answer from an API server at all: retrying each message of a cluster that is
 		// down would slow every other cluster; the sweep comes back to it.
-		return neg.Block("ClusterUnreachable", "%s: %w", what, err)
+		return neg.Block(ReasonUnreachable, "%s: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -52,10 +52,12 @@ type Observation struct {
 type Server struct {
 	UID   string // what it answered
 	Error string // why there is no UID
-	// Answered tells whether something that the connection's credentials trust was there, if
-	// only to refuse.
+	// Answered tells whether an API server was there, if only to refuse.
 	Answered bool
-	Shared   string // another entry whose API server answered with the same UID
+	// Silent tells whether it was asked and nothing answered, or there is no address to ask.
+	// A question that we could not put says nothing about a cluster.
+	Silent bool
+	Shared string // another entry whose API server answered with the same UID
 }
 
 // Get is what the container API said when asked for the cluster.
@@ -70,10 +72,11 @@ type Listing struct {
 	Total   int      // clusters listed
 	Found   bool     // the cluster among them
 	Missing []string // locations that did not answer
-	// Elsewhere are the places of clusters with the same name in other locations that no
-	// entry of the fleet file is.
-	Elsewhere []string
-	Error     string // why there is no list
+	// Elsewhere are the locations of clusters with the same name that no entry of the fleet
+	// file is; Unclaimed are all clusters that none is. One of them may be the cluster, under a
+	// name or a place that was mistyped.
+	Elsewhere, Unclaimed []string
+	Error                string // why there is no list
 }
 
 // A Verdict is a presence with its evidence in words, the strongest first.
@@ -179,12 +182,23 @@ func (o Observation) absent(v *Verdict) {
 	switch {
 	case o.Resource == (neg.GKECluster{}):
 		v.say("not known as a GKE cluster: only state: decommissioned in the fleet file proves it gone")
-	case !o.Get.NotFound, l.Error != "", l.Found, len(l.Missing) > 0, len(l.Elsewhere) > 0:
+	case !o.Server.Silent, !o.Get.NotFound, l.Error != "", l.Found, len(l.Missing) > 0, len(l.Elsewhere) > 0:
 		v.say("no proof that it is gone")
+	case len(l.Unclaimed) > 0:
+		v.say("it may be one of the clusters that no entry of the fleet file is (%s): add them, or, if it is gone, say state: decommissioned", short(l.Unclaimed))
 	case l.Total == 0:
 		v.say("a project without any cluster proves nothing, as a wrong one looks the same: if it is gone, say state: decommissioned")
 	default:
 		v.Presence = Gone
-		v.say("every location of the project answered, and none has it")
+		v.say("every location of the project answered, and none has it; each cluster there is another entry of the fleet file")
 	}
+}
+
+// short names a few of many.
+func short(names []string) string {
+	const few = 3
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
