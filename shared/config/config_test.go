@@ -92,6 +92,8 @@ clusters:
 
 func FuzzParseFleet(f *testing.F) {
 	f.Add(good)
+	f.Add(fleetOf("  connect: {gke: projects/p1/locations/us-central1/clusters/prod, dns: true}\n"))
+	f.Add(fleetOf("  connect: {gateway: projects/123/locations/global/memberships/edge}\n  resource: projects/p1/locations/us-central1/clusters/prod\n"))
 	f.Fuzz(func(t *testing.T, s string) {
 		fleet, err := config.ParseFleet("f", []byte(s))
 		if err == nil && len(fleet.Clusters) == 0 {

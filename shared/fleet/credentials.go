@@ -119,6 +119,9 @@ type bearer struct {
 }
 
 func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Response != nil { // a redirect, to wherever an answer says: the token is not for there
+		return b.next.RoundTrip(r)
+	}
 	t, err := b.credentials.valid(r.Context())
 	if err != nil {
 		closeBody(r)

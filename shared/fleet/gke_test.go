@@ -150,6 +150,9 @@ func TestDefaultCredentials(t *testing.T) {
 	if w.tokens.Issued() != 1 {
 		t.Errorf("%d tokens were given out", w.tokens.Issued())
 	}
+	if got := w.tokens.Scopes(); got != "https://www.googleapis.com/auth/cloud-platform https://www.googleapis.com/auth/userinfo.email" {
+		t.Errorf("the token was asked for %q", got)
+	}
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", filepath.Join(w.dir, "none"))
 	w.reopen()
 	w.wantBlocked(w.read(), "NoCredentials", "cluster c1: get namespace kube-system")
@@ -167,6 +170,29 @@ func TestTrust(t *testing.T) {
 	w.wantBlocked(w.read(), "ClusterUnreachable", "certificate")
 	if got := w.server.Calls().String(); got != "" {
 		t.Errorf("calls %s", got)
+	}
+}
+
+// TestRedirect: a token is for the place that the fleet file leads to, and for no other that
+// an answer sends us to.
+func TestRedirect(t *testing.T) {
+	for _, connect := range []string{"{gateway: " + membership + "}", "{gke: " + prod + "}"} {
+		w := newCloud(t, connect)
+		seen := make(chan string, 10)
+		elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("Authorization") }))
+		t.Cleanup(elsewhere.Close)
+		w.front.Move(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+		w.seed(nil)
+		w.gke.GatewayEndpoint, w.gke.Roots = w.front.URL(), w.front.Roots()
+		w.reopen()
+		if err := w.read(); err == nil {
+			t.Error("a cluster was opened by a redirect")
+		}
+		for len(seen) > 0 {
+			if got := <-seen; got != "" {
+				t.Errorf("%s: another server got %q", connect, got)
+			}
+		}
 	}
 }
 

@@ -32,11 +32,13 @@ func WithGoogle(g Google) Option { return func(f *Fleet) { f.google = g } }
 // An Option changes what New makes.
 type Option func(*Fleet)
 
-const cloudPlatform = "https://www.googleapis.com/auth/cloud-platform"
+// scopes are those that GKE asks for: with the second one a service account is its e-mail
+// to the cluster's RBAC, and not its number (defaultScopes of gke-gcloud-auth-plugin).
+var scopes = []string{"https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/userinfo.email"}
 
 func defaultCredentials(ctx context.Context) (oauth2.TokenSource, error) {
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Timeout: 15 * time.Second})
-	found, err := google.FindDefaultCredentials(ctx, cloudPlatform)
+	found, err := google.FindDefaultCredentials(ctx, scopes...)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -30,6 +31,7 @@ type Tokens struct {
 	valid    map[string]time.Time // until when
 	issued   int
 	status   int
+	scopes   string
 }
 
 // NewTokens serves a token endpoint until the test ends. Tokens live an hour of now.
@@ -43,7 +45,8 @@ func NewTokens(t testing.TB, now func() time.Time) *Tokens {
 }
 
 // ServeHTTP answers a request for a token (RFC 7523), whoever signed it.
-func (s *Tokens) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (s *Tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.note(r.PostFormValue("assertion"))
 	t, err := s.Token()
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
@@ -65,6 +68,26 @@ func (s *Tokens) Token() (*oauth2.Token, error) {
 	t := &oauth2.Token{AccessToken: fmt.Sprintf("token-%d", s.issued), TokenType: "Bearer", Expiry: s.now().Add(s.lifetime)}
 	s.valid[t.AccessToken] = t.Expiry
 	return t, nil
+}
+
+// note keeps the scopes of a signed request for a token.
+func (s *Tokens) note(assertion string) {
+	var claims struct{ Scope string }
+	if parts := strings.Split(assertion, "."); len(parts) == 3 {
+		if raw, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
+			_ = json.Unmarshal(raw, &claims) // without scopes there are none to keep
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scopes = claims.Scope
+}
+
+// Scopes are what the last token over HTTP was asked for.
+func (s *Tokens) Scopes() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scopes
 }
 
 // Issued is how many tokens were given out.
