@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -51,7 +52,7 @@ func (f *Fleet) Cluster(name string) (Cluster, bool) {
 }
 
 // ByResource returns the entry whose log entries those of a GKE cluster are. One that does
-// not say which GKE cluster it is goes by name and project.
+// not say which GKE cluster it is goes by name, project and, if it lists zones, region.
 func (f *Fleet) ByResource(r neg.GKECluster) (Cluster, bool) {
 	for _, c := range f.Clusters {
 		if c.Resource == r {
@@ -59,7 +60,21 @@ func (f *Fleet) ByResource(r neg.GKECluster) (Cluster, bool) {
 		}
 	}
 	c, ok := f.Cluster(r.Name)
-	return c, ok && c.Resource == neg.GKECluster{} && c.Project == r.Project
+	return c, ok && c.Resource == neg.GKECluster{} && c.Project == r.Project && c.near(r.Location)
+}
+
+// near tells whether a cluster of that region or zone may have the entry's zones. A zonal
+// cluster's nodes may be in other zones of its region.
+func (c Cluster) near(location string) bool {
+	return len(c.Zones) == 0 || slices.ContainsFunc(c.Zones, func(z neg.Zone) bool { return region(string(z)) == region(location) })
+}
+
+// region of a region or of a zone in it.
+func region(location string) string {
+	if zoneForm.MatchString(location) {
+		return location[:strings.LastIndexByte(location, '-')]
+	}
+	return location
 }
 
 // text is a scalar that remembers its line.
