@@ -48,13 +48,17 @@ func (r *Rig) Publish(ctx context.Context, k neg.Key, source string) error {
 	return r.PublishMessage(ctx, event.Message{Key: k, Reason: source, Source: source, Observed: time.Now()})
 }
 
-// PublishMessage publishes a message about a key.
+// PublishMessage publishes a message about a key, in order where the subscription keeps it.
 func (r *Rig) PublishMessage(ctx context.Context, m event.Message) error {
 	data, attributes, err := event.Encode(m)
 	if err != nil {
 		return err
 	}
-	return r.PubSub.Publish(ctx, event.TopicKeys, data, attributes)
+	key := ""
+	if r.options.Push.Ordering {
+		key = m.Key.String()
+	}
+	return r.PubSub.PublishOrdered(ctx, event.TopicKeys, data, attributes, key)
 }
 
 // publishing is where all functions of this process publish: client libraries take the
@@ -112,7 +116,7 @@ func (p *router) Publish(ctx context.Context, r *pubsubpb.PublishRequest) (*pubs
 	}
 	answer := &pubsubpb.PublishResponse{}
 	for i, m := range r.Messages {
-		if err := s.Publish(ctx, parts[3], m.Data, m.Attributes); err != nil {
+		if err := s.PublishOrdered(ctx, parts[3], m.Data, m.Attributes, m.OrderingKey); err != nil {
 			return nil, err
 		}
 		answer.MessageIds = append(answer.MessageIds, fmt.Sprint(i))

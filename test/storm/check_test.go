@@ -24,7 +24,7 @@ func (s *storm) clear() {
 	s.GCE.ClearFaults()
 	s.lift()
 	s.Kube.ClearFaults()
-	s.restore(len(s.VMs))
+	s.restoreAll()
 	for _, a := range s.apps {
 		s.change(a, func() error {
 			if a.exists && a.broken && !a.fixed {
@@ -41,9 +41,12 @@ func (s *storm) clear() {
 	s.drained()
 }
 
+// patience bounds every wait: much, for machines that do other things too.
+const patience = 5 * time.Minute
+
 func (s *storm) drained() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := s.PubSub.Drained(ctx); err != nil {
 		s.t.Fatalf("%v: %+v", err, s.PubSub.Stats())
@@ -88,6 +91,7 @@ func (s *storm) checkRival() {
 	if !a.exists || a.hidden || len(s.living(a)) == 0 || len(a.groups()) == 0 {
 		return
 	}
+	s.looks.reset()
 	times := 5 * len(s.Instances) // each counts for itself, from its second repair on
 	for range times {
 		s.rival()

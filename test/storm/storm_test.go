@@ -16,7 +16,7 @@ var (
 )
 
 // together is how many seeds run at once: most of their time is back-off.
-const together = 16
+const together = 12
 
 func TestStorm(t *testing.T) {
 	list := *seedsFlag

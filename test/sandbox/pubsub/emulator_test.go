@@ -1,40 +1,164 @@
 package pubsub
 
 import (
+	"context"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 )
 
-// TestOnTheEmulator runs where PUBSUB_EMULATOR_HOST names a Google emulator.
-func TestOnTheEmulator(t *testing.T) {
-	address := os.Getenv("PUBSUB_EMULATOR_HOST")
-	if address == "" {
-		t.Skip("PUBSUB_EMULATOR_HOST is not set")
+// jars are where Google's emulator is when the component pubsub-emulator of gcloud is
+// installed.
+var jars = []string{
+	"/usr/lib/google-cloud-sdk/platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
+	"/usr/share/google-cloud-sdk/platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
+	"$HOME/google-cloud-sdk/platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
+}
+
+// google returns the address of Google's emulator: one that PUBSUB_EMULATOR_HOST names, or
+// one that is started for the test. The test skips where there is none.
+func google(t *testing.T) string {
+	t.Helper()
+	if address := os.Getenv("PUBSUB_EMULATOR_HOST"); address != "" {
+		return address
 	}
-	arrived := make(chan struct{}, 10)
-	e := newEndpoint(t, func(_ delivery, earlier int) int {
-		if earlier == 0 {
-			return 503
+	java, err := exec.LookPath("java")
+	jar := ""
+	for _, pattern := range jars {
+		if found, _ := filepath.Glob(os.ExpandEnv(pattern)); len(found) > 0 {
+			jar = found[len(found)-1]
 		}
-		arrived <- struct{}{}
-		return 204
+	}
+	if err != nil || jar == "" {
+		t.Skip("Google's Pub/Sub emulator is not installed: gcloud components install pubsub-emulator, and Java; or name a running one in PUBSUB_EMULATOR_HOST")
+	}
+	address := freeAddress(t)
+	host, port, _ := net.SplitHostPort(address)
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, java, "-jar", jar, "--host="+host, "--port="+port)
+	cmd.Dir = t.TempDir()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
 	})
-	sub := quick(e.URL)
-	sub.Topic = "keys-" + uuid.NewString() // an emulator outlives the test
-	sub.Name = sub.Topic
-	s, err := Start(t.Context(), Options{Project: "demo", Subscriptions: []Subscription{sub}, Emulator: address})
+	awaitAddress(t, address)
+	return address
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	if err := s.Publish(t.Context(), sub.Topic, []byte("x"), nil); err != nil {
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func awaitAddress(t *testing.T, address string) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 600 {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			conn.Close()
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("Google's emulator did not come up at %s within a minute", address)
+}
+
+// TestOnTheEmulator: what the sandbox does with the server in memory it does with Google's
+// emulator: deliver, deliver again what was refused, give up into the dead-letter topic.
+// Its own push is not used: it ends for good at the first dead letter.
+func TestOnTheEmulator(t *testing.T) {
+	address := google(t)
+	t.Run("again until acknowledged", func(t *testing.T) {
+		e := newEndpoint(t, func(_ delivery, earlier int) int { return []int{503, 204}[min(earlier, 1)] })
+		s, sub := onEmulator(t, address, quick(e.URL))
+		publishOne(t, s, sub.Topic, "x", map[string]string{"cluster": "c1"})
+		awaitStats(t, s, sub.Name, Stats{Delivered: 1, Nacked: 1})
+		if d := e.received[1]; string(d.Message.Data) != "x" || d.Message.Attributes["cluster"] != "c1" {
+			t.Errorf("delivered %+v", d.Message)
+		}
+	})
+	t.Run("dead letter", func(t *testing.T) {
+		dead := newEndpoint(t, always(204))
+		grave := quick(dead.URL)
+		grave.Topic = "dead-" + uuid.NewString()
+		grave.Name = grave.Topic
+		sub := quick(newEndpoint(t, always(503)).URL)
+		sub.DeadLetterTopic, sub.MaxDeliveryAttempts = grave.Topic, 2
+		s, sub := onEmulator(t, address, sub, grave)
+		publishOne(t, s, sub.Topic, "x", nil)
+		awaitStats(t, s, grave.Name, Stats{Delivered: 1})
+		if got := dead.received[0].Message.Attributes["CloudPubSubDeadLetterSourceSubscription"]; got != sub.Name {
+			t.Errorf("the dead letter says it is from %q, want %q", got, sub.Name)
+		}
+		publishOne(t, s, sub.Topic, "y", nil) // and the subscription lives
+		awaitStats(t, s, grave.Name, Stats{Delivered: 2})
+	})
+	t.Run("many", func(t *testing.T) {
+		var n atomic.Int32
+		e := newEndpoint(t, func(delivery, int) int { n.Add(1); return 204 })
+		s, sub := onEmulator(t, address, quick(e.URL))
+		for range 200 {
+			publishOne(t, s, sub.Topic, "x", nil)
+		}
+		awaitStats(t, s, sub.Name, Stats{Delivered: 200})
+		if n.Load() != 200 {
+			t.Errorf("%d deliveries of 200 messages", n.Load())
+		}
+	})
+}
+
+// onEmulator starts a server before the emulator, which outlives the test: the first
+// subscription gets names of its own.
+func onEmulator(t *testing.T, address string, subs ...Subscription) (*Server, Subscription) {
+	t.Helper()
+	subs[0].Topic = "keys-" + uuid.NewString()
+	subs[0].Name = subs[0].Topic
+	s, err := Start(t.Context(), Options{Project: "demo", Subscriptions: subs, Emulator: address})
+	if err != nil {
 		t.Fatal(err)
 	}
-	<-arrived
+	t.Cleanup(func() { s.Close() })
+	return s, subs[0]
+}
+
+func publishOne(t *testing.T, s *Server, topic, data string, attributes map[string]string) {
+	t.Helper()
+	if err := s.Publish(t.Context(), topic, []byte(data), attributes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitStats waits until a subscription is through with as many messages: those that the
+// emulator has not handed over are not counted as undelivered.
+func awaitStats(t *testing.T, s *Server, name string, want Stats) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 3000 {
+		if s.Stats()[name].Delivered >= want.Delivered {
+			break
+		}
+		<-tick.C
+	}
 	drained(t, s)
-	if got := s.Stats()[sub.Name]; got.Delivered != 1 || got.Nacked != 1 {
-		t.Errorf("stats %+v", got)
+	got := s.Stats()[name]
+	got.LastError = ""
+	if got != want {
+		t.Fatalf("stats of %s: %+v, want %+v", name, got, want)
 	}
 }

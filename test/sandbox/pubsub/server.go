@@ -142,7 +142,12 @@ func (s *Server) Addr() string { return s.backend.addr() }
 
 // Publish publishes to a topic by its id, as a log sink would.
 func (s *Server) Publish(ctx context.Context, topic string, data []byte, attributes map[string]string) error {
-	m := &pubsubpb.PubsubMessage{Data: data, Attributes: attributes}
+	return s.PublishOrdered(ctx, topic, data, attributes, "")
+}
+
+// PublishOrdered publishes with an ordering key.
+func (s *Server) PublishOrdered(ctx context.Context, topic string, data []byte, attributes map[string]string, key string) error {
+	m := &pubsubpb.PubsubMessage{Data: data, Attributes: attributes, OrderingKey: key}
 	if err := s.backend.publish(ctx, s.topic(topic), m); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
