@@ -24,6 +24,11 @@ usage: negfleet COMMAND [flags]
       the credential is a bearer token at that path on the control plane, not the URL
   audit token --out FILE CLUSTER
       write that token
+  webhook render|register|rotate [--url URL] [--ca-file FILE] CLUSTER
+      print the cluster's registration of the admission webhook; apply it, once the function
+      answers; give it the path of the first key
+  webhook remove CLUSTER
+      end it: the first step of taking the webhook away
   resync [--dry-run] [--json] [CLUSTER]
       publish the keys of all Services that ask for groups or have some, and of all owned
       groups, of one cluster or all; --dry-run prints them instead
@@ -36,8 +41,9 @@ usage: negfleet COMMAND [flags]
       print the version
 
 environment:
-  NEGFLEET_FLEET               path of the fleet file (plan, resync, clusters)
-  NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit)
+  NEGFLEET_FLEET               path of the fleet file (plan, webhook, resync, clusters)
+  NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit, webhook)
+  NEGFLEET_ADMISSION_URL       the admission function's URL, unless --url says it (webhook)
   NEGFLEET_AUDIT_URL           the audit function's URL, unless --url says it (audit)
   NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync)
   NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, clusters)
@@ -64,6 +70,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = planCommand(ctx, args[1:], getenv, out)
 	case "audit":
 		err = auditCommand(args[1:], getenv, out)
+	case "webhook":
+		err = webhookCommand(ctx, args[1:], getenv, out)
 	case "resync":
 		err = resyncCommand(ctx, args[1:], getenv, out, errs)
 	case "replay":

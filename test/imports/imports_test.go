@@ -43,9 +43,10 @@ var own = map[string][]string{
 	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/reconcile", "shared/resync"},
 	"infra":            {},
 
-	"admission/mutate":  {"shared/neg", "shared/object"},
-	"admission/fresh":   {},
-	"admission/cluster": {"admission/mutate", "shared/neg", "shared/object"},
+	"admission/mutate":       {"shared/neg", "shared/object"},
+	"admission/fresh":        {},
+	"admission/registration": {"infra"},
+	"admission/cluster":      {"admission/mutate", "shared/neg", "shared/object"},
 	"admission": {
 		"admission/cluster", "admission/fresh", "admission/mutate",
 		"shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/telemetry",
@@ -57,7 +58,7 @@ var own = map[string][]string{
 		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
 	"cmd/negfleet": {
-		"infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/presence", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
+		"admission/registration", "infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/presence", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
 	},
 }
 
@@ -66,7 +67,7 @@ var others = map[string][]string{
 	"google.golang.org/api/compute":   {"shared/gce"},
 	"google.golang.org/api/container": {"shared/gke"},
 	"golang.org/x/oauth2":             {"shared/fleet"},
-	"k8s.io/":                         {"shared/kube", "shared/object", "shared/fleet", "admission", "admission/cluster", "admission/mutate"},
+	"k8s.io/":                         {"shared/kube", "shared/object", "shared/fleet", "admission", "admission/cluster", "admission/mutate", "admission/registration", "cmd/negfleet"},
 	"cloud.google.com/go/pubsub":      {"shared/event"},
 	"github.com/cloudevents/":         {"shared/event"},
 	"go.yaml.in/":                     {"shared/config"},

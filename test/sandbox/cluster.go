@@ -24,9 +24,10 @@ const (
 	userReconcile = "negfleet-reconcile"
 	userEvents    = "negfleet-events"
 	userAudit     = "negfleet-audit"
+	userAdmission = "negfleet-admission"
 )
 
-var users = []string{userReconcile, userEvents, userAudit}
+var users = []string{userReconcile, userEvents, userAudit, userAdmission}
 
 // A Cluster is a running control plane.
 type Cluster struct {

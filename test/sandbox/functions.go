@@ -20,6 +20,7 @@ type deployment struct {
 	target string
 	user   string
 	env    map[string]string
+	own    bool // has a program to itself, called as it is
 }
 
 // The audit function is the events function deployed apart: one is public, one is not.
@@ -27,6 +28,7 @@ var functions = []deployment{
 	{name: "reconcile", target: "Reconcile", user: userReconcile},
 	{name: "events", target: "Events", user: userEvents, env: map[string]string{"NEGFLEET_EVENTS_ACCEPT": "push"}},
 	{name: "audit", target: "Events", user: userAudit, env: map[string]string{"NEGFLEET_EVENTS_ACCEPT": "audit"}},
+	{name: "admission", target: "Admission", user: userAdmission, own: true},
 }
 
 // startPubSub starts the stand-in for Pub/Sub with the subscriptions of a deployment.
@@ -61,28 +63,36 @@ func (w *World) startPubSub(ctx context.Context) error {
 // startFunctions starts one process per function.
 func (w *World) startFunctions(ctx context.Context) error {
 	for _, f := range functions {
-		addr := strings.TrimPrefix(w.urls[f.name], "http://")
-		env := map[string]string{
-			"FUNCTION_TARGET": f.target, "PORT": addr[strings.LastIndexByte(addr, ':')+1:],
-			"PUBSUB_EMULATOR_HOST": w.PubSub.Addr(), "PUBSUB_PROJECT_ID": Project,
-			"NEGFLEET_FLEET": w.fleetFile(f.name), "NEGFLEET_COMPUTE_ENDPOINT": w.gceURL + "/compute/v1/",
-			"NEGFLEET_DELETION_GRACE": w.opts.Grace.String(), "NEGFLEET_CALLER_KEYS": w.keys,
-			"NEGFLEET_IDENTITIES": strings.Join(users, ","),
-		}
-		for k, v := range f.env {
-			env[k] = v
-		}
-		p, err := w.launch.start(w.Dir.Path("log"), f.name, env, filepath.Join(w.opts.Bin, "function"))
-		if err != nil {
-			return err
-		}
-		w.processes[f.name] = p
-		if err := p.until(ctx, accepts(addr)); err != nil {
+		if err := w.startFunction(ctx, f); err != nil {
 			return err
 		}
 		w.say("function %s: %s, as Kubernetes user %s", f.name, w.urls[f.name], f.user)
 	}
 	return nil
+}
+
+func (w *World) startFunction(ctx context.Context, f deployment) error {
+	addr := strings.TrimPrefix(w.urls[f.name], "http://")
+	env := map[string]string{
+		"FUNCTION_TARGET": f.target, "PORT": addr[strings.LastIndexByte(addr, ':')+1:],
+		"PUBSUB_EMULATOR_HOST": w.PubSub.Addr(), "PUBSUB_PROJECT_ID": Project,
+		"NEGFLEET_FLEET": w.fleetFile(f.name), "NEGFLEET_COMPUTE_ENDPOINT": w.gceURL + "/compute/v1/",
+		"NEGFLEET_DELETION_GRACE": w.opts.Grace.String(), "NEGFLEET_CALLER_KEYS": w.keys,
+		"NEGFLEET_IDENTITIES": strings.Join(users, ","),
+	}
+	for k, v := range f.env {
+		env[k] = v
+	}
+	program := "function"
+	if f.own {
+		program = f.name
+	}
+	p, err := w.launch.start(w.Dir.Path("log"), f.name, env, filepath.Join(w.opts.Bin, program))
+	if err != nil {
+		return err
+	}
+	w.processes[f.name] = p
+	return p.until(ctx, accepts(addr))
 }
 
 func (w *World) fleetFile(name string) string { return w.Dir.Path("fleet", name+".yaml") }
@@ -120,6 +130,7 @@ func (w *World) Env() map[string]string {
 		"NEGFLEET_COMPUTE_ENDPOINT": w.gceURL + "/compute/v1/",
 		"NEGFLEET_FLEET":            w.fleetFile("fleet"),
 		"NEGFLEET_RECONCILE_URL":    w.urls["reconcile"], "NEGFLEET_EVENTS_URL": w.urls["events"], "NEGFLEET_AUDIT_URL": w.urls["audit"],
+		"NEGFLEET_ADMISSION_URL": w.front.URL,
 
 		"CLOUDSDK_CONFIG":                                 w.Dir.Path("gcloud"),
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE":         w.gceURL + "/compute/v1/",

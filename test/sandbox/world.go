@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,7 @@ type World struct {
 	gceURL    string
 	urls      map[string]string // of the functions, by name
 	processes map[string]*process
+	front     *httptest.Server // TLS before the admission function
 }
 
 // Start makes a world, and on failure takes down what it made.
@@ -92,7 +94,7 @@ func (o *Options) complete() error {
 	if o.Grace == 0 {
 		o.Grace = time.Second
 	}
-	for _, path := range []string{o.ControlPlane, filepath.Join(o.Bin, "fakegce"), filepath.Join(o.Bin, "function")} {
+	for _, path := range []string{o.ControlPlane, filepath.Join(o.Bin, "fakegce"), filepath.Join(o.Bin, "function"), filepath.Join(o.Bin, "admission")} {
 		if info, err := os.Stat(path); err != nil || info.Mode()&0o111 == 0 {
 			return fmt.Errorf("%q is not a program; make build makes it", path)
 		}
@@ -134,6 +136,9 @@ func (w *World) start(ctx context.Context) error {
 		return err
 	}
 	if err := w.startFunctions(ctx); err != nil {
+		return err
+	}
+	if err := w.startWebhook(ctx); err != nil {
 		return err
 	}
 	return w.Dir.WriteEnv(w.Env())
@@ -259,6 +264,9 @@ func (w *World) seed(ctx context.Context) error {
 
 // Close stops everything, functions first, and leaves the folder free.
 func (w *World) Close() error {
+	if w.front != nil {
+		w.front.Close()
+	}
 	for _, f := range functions {
 		if p := w.processes[f.name]; p != nil {
 			p.stop()

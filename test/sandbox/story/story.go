@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,19 @@ type step struct {
 	run   func(context.Context, *teller) (string, error)
 }
 
-var steps = []step{
+// Steps of the webhook, which are also told alone.
+var admissionSteps = []step{
+	{"a namespace is opted in, Services and every kind of workload applied at once: each Pod is gated, once", gatedWorkloads},
+	{"a dry run shows the gate and leaves nothing behind", gateDryRun},
+	{"the webhook is down: a Pod is made all the same, within the time-out", webhookDown},
+	{"the Lease is stale: no gate; renewed: gated again", leaseStale},
+}
+
+var steps = slices.Concat(reconcileSteps, admissionSteps, []step{
+	{"nobody was denied anything, and no message was given up", nobodyDenied},
+})
+
+var reconcileSteps = []step{
 	{"apply the sample: a Deployment of 3 Pods in 3 zones and a Service with cloud.google.com/neg", applySample},
 	{"groups in every zone hold exactly the Pods, each with its instance; neg-status says so", exactGroups},
 	{"scale to 12, 2, 0 and 3", scale},
@@ -42,11 +55,19 @@ var steps = []step{
 	{"a malformed annotation: an Event says what is wrong, the cloud stays as it is", malformedAnnotation},
 	{"policy observe: a plan in the log, no write", observePolicy},
 	{"delete the Services: no group remains, the custom-named included", deleteServices},
-	{"nobody was denied anything, and no message was given up", nobodyDenied},
 }
 
 // Tell runs the story in w and prints it. The error says which steps did not hold.
 func Tell(ctx context.Context, w *sandbox.World, out io.Writer) error {
+	return tell(ctx, w, out, steps)
+}
+
+// TellAdmission runs the steps of the webhook alone.
+func TellAdmission(ctx context.Context, w *sandbox.World, out io.Writer) error {
+	return tell(ctx, w, out, admissionSteps)
+}
+
+func tell(ctx context.Context, w *sandbox.World, out io.Writer, steps []step) error {
 	t, err := newTeller(ctx, w)
 	if err != nil {
 		return err

@@ -1,0 +1,108 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/negfleet/negfleet/admission/registration"
+	"github.com/negfleet/negfleet/shared/caller"
+	"github.com/negfleet/negfleet/shared/neg"
+)
+
+// startWebhook puts TLS before the admission function, as the platform does, has every
+// cluster ask it, and renews the Lease that lets it gate.
+func (w *World) startWebhook(ctx context.Context) error {
+	to, err := url.Parse(w.urls["admission"])
+	if err != nil {
+		return err
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // that the function is down is what the story is about
+	w.front = httptest.NewTLSServer(proxy)
+	keys, err := caller.ParseKeys(w.keys)
+	if err != nil {
+		return err
+	}
+	for _, c := range w.Clusters {
+		if err := w.RenewLease(ctx, c, time.Now()); err != nil {
+			return err
+		}
+		if err := w.register(ctx, c, keys); err != nil {
+			return fmt.Errorf("cluster %s: %w", c.Name, err)
+		}
+	}
+	w.say("webhook: %s, registered in every cluster; opt in with kubectl label namespace NAME %s=%s", w.front.URL, neg.Inject, neg.InjectEnabled)
+	return nil
+}
+
+func (w *World) register(ctx context.Context, c *Cluster, keys caller.Keys) error {
+	path, err := keys.Sign(c.Name)
+	if err != nil {
+		return err
+	}
+	at, err := registration.URL(w.front.URL, path)
+	if err != nil {
+		return err
+	}
+	if err := registration.Probe(ctx, w.front.Client(), at); err != nil {
+		return err
+	}
+	config, err := c.Config()
+	if err != nil {
+		return err
+	}
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.front.Certificate().Raw})
+	return registration.Apply(ctx, config, registration.Webhook{URL: at, CA: ca})
+}
+
+// RenewLease says in a cluster that something was alive at that time to open gates. It does
+// so for those who will.
+func (w *World) RenewLease(ctx context.Context, c *Cluster, at time.Time) error {
+	config, err := c.Config()
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	leases := client.CoordinationV1().Leases(neg.LeaseNamespace)
+	lease, err := leases.Get(ctx, neg.LeaseName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		lease = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: neg.LeaseName}}
+		lease, err = leases.Create(ctx, lease, metav1.CreateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("cluster %s: lease: %w", c.Name, err)
+	}
+	lease.Spec.RenewTime = &metav1.MicroTime{Time: at}
+	_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+	return err
+}
+
+// StopAdmission ends the admission function, and StartAdmission starts it anew.
+func (w *World) StopAdmission() { w.processes["admission"].stop() }
+
+// StartAdmission starts the function that StopAdmission ended. Its log begins anew.
+func (w *World) StartAdmission(ctx context.Context) error {
+	for _, f := range functions {
+		if f.name == "admission" {
+			return w.startFunction(ctx, f)
+		}
+	}
+	return nil
+}
