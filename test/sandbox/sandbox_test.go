@@ -77,16 +77,6 @@ func TestStory(t *testing.T) {
 	}
 }
 
-// TestAdmission: the steps of the webhook alone, on a real kube-apiserver.
-func TestAdmission(t *testing.T) {
-	o := options(t)
-	o.Nodes = 3
-	w := start(t, o)
-	if err := story.TellAdmission(t.Context(), w, testWriter{t}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestTwoClusters: two clusters share a project and neither touches the other's groups; the
 // real API server passes the suite that the fake one passes; a second sandbox on a live
 // folder is refused; a killed one leaves nothing that stops the next.

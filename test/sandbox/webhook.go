@@ -65,8 +65,22 @@ func (w *World) register(ctx context.Context, c *Cluster, keys caller.Keys) erro
 	if err != nil {
 		return err
 	}
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.front.Certificate().Raw})
-	return registration.Apply(ctx, config, registration.Webhook{URL: at, CA: ca})
+	return registration.Apply(ctx, config, registration.Webhook{URL: at, CA: w.WebhookCA()})
+}
+
+// WebhookCA is the certificate, in PEM, by which the webhook's URL is trusted.
+func (w *World) WebhookCA() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.front.Certificate().Raw})
+}
+
+// CallerKeys are the keys of the path MAC that the functions accept.
+func (w *World) CallerKeys() string { return w.keys }
+
+// SetCallerKeys starts the admission function anew with other keys.
+func (w *World) SetCallerKeys(ctx context.Context, keys string) error {
+	w.keys = keys
+	w.StopAdmission()
+	return w.StartAdmission(ctx)
 }
 
 // RenewLease says in a cluster that something was alive at that time to open gates. It does
