@@ -151,6 +151,13 @@ func (r *Rig) Kill(t testing.TB, i, calls int) {
 	old.life.limit(calls)
 }
 
+// Spare lets the instances live that Kill has not ended yet.
+func (r *Rig) Spare() {
+	for i := range r.Instances {
+		r.instance(i).life.limit(-1)
+	}
+}
+
 func (r *Rig) instance(i int) *Instance {
 	r.mu.Lock()
 	defer r.mu.Unlock()

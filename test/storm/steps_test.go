@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -103,7 +104,10 @@ func (s *storm) rival() {
 		}
 		for _, e := range g.Endpoints {
 			ip, port := split(e.Address)
-			if _, err := s.byHand("POST", "zones/"+g.Zone+"/networkEndpointGroups/"+g.Name+"/detachNetworkEndpoints", endpointsBody(e.Instance, ip, port)); err == nil {
+			answer, err := s.byHand("POST", "zones/"+g.Zone+"/networkEndpointGroups/"+g.Name+"/detachNetworkEndpoints", endpointsBody(e.Instance, ip, port))
+			var op struct{ Name string }
+			if err == nil && json.Unmarshal(answer, &op) == nil {
+				_, _ = s.byHand("POST", "zones/"+g.Zone+"/operations/"+op.Name+"/wait", "") // a look before its end finds nothing amiss
 				s.counts["endpoints that the rival took"]++
 			}
 		}

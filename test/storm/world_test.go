@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type storm struct {
 	wire    wire
 	fought  *app // whose groups a rival meddles with
 	looks   looks
+	calm    atomic.Bool // the weather has cleared
 	past    map[*app][]moment
 	sent    *evidence
 	foreign []fakegce.Group
@@ -68,7 +70,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 		Twice: func() bool {
 			mu.Lock()
 			defer mu.Unlock()
-			return pick.IntN(10) == 0
+			return !s.calm.Load() && pick.IntN(10) == 0
 		},
 		Adjust: s.adjust,
 	})
