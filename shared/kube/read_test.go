@@ -424,7 +424,7 @@ func TestNotFoundByAStranger(t *testing.T) {
 		"slices":  func() error { _, err := w.Slices(t.Context(), web); return err },
 		"nodes":   func() error { _, err := w.Nodes(t.Context(), true); return err },
 		"slice":   func() error { _, _, err := w.ServiceOfSlice(t.Context(), "shop", "web-x"); return err },
-		"status":  func() error { return w.SetStatus(t.Context(), s, "{}") },
+		"status":  func() error { return w.Annotate(t.Context(), s, map[string]string{neg.AnnotationStatus: "{}"}) },
 		"note":    func() error { return w.Note(t.Context(), s, neg.Note{Reason: "Test", Message: "x"}) },
 	} {
 		if err := call(); reasonOf(err) != "ClusterUnreachable" {
@@ -444,8 +444,10 @@ func TestCancelled(t *testing.T) {
 		"service": func(ctx context.Context) error { _, err := w.Service(ctx, web); return err },
 		"slices":  func(ctx context.Context) error { _, err := w.Slices(ctx, web); return err },
 		"nodes":   func(ctx context.Context) error { _, err := w.Nodes(ctx, true); return err },
-		"status":  func(ctx context.Context) error { return w.SetStatus(ctx, s, "{}") },
-		"note":    func(ctx context.Context) error { return w.Note(ctx, s, neg.Note{Reason: "Test", Message: "x"}) },
+		"status": func(ctx context.Context) error {
+			return w.Annotate(ctx, s, map[string]string{neg.AnnotationStatus: "{}"})
+		},
+		"note": func(ctx context.Context) error { return w.Note(ctx, s, neg.Note{Reason: "Test", Message: "x"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

@@ -172,14 +172,17 @@ func (c *Cluster) ServiceOfSlice(ctx context.Context, namespace, name string) (s
 	return service, service != "", nil
 }
 
-// SetStatus writes the neg-status annotation of exactly that Service; an empty value
-// removes it. A Service that was deleted or made anew meanwhile is left alone.
-func (c *Cluster) SetStatus(ctx context.Context, s *neg.Service, value string) error {
-	annotation := map[string]any{neg.AnnotationStatus: nil}
-	if value != "" {
-		annotation[neg.AnnotationStatus] = value
+// Annotate writes annotations of exactly that Service; an empty value removes one. A
+// Service that was deleted or made anew meanwhile is left alone.
+func (c *Cluster) Annotate(ctx context.Context, s *neg.Service, values map[string]string) error {
+	annotations := map[string]any{}
+	for name, value := range values {
+		annotations[name] = value
+		if value == "" {
+			annotations[name] = nil
+		}
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.UID, "annotations": annotation}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.UID, "annotations": annotations}})
 	if err != nil {
 		return err
 	}
@@ -188,7 +191,7 @@ func (c *Cluster) SetStatus(ctx context.Context, s *neg.Service, value string) e
 		return nil
 	}
 	if err != nil {
-		return c.fail(ctx, "patch "+neg.AnnotationStatus+" of service "+s.Key.Namespace+"/"+s.Key.Service, err)
+		return c.fail(ctx, "patch annotations of service "+s.Key.Namespace+"/"+s.Key.Service, err)
 	}
 	return nil
 }

@@ -17,25 +17,25 @@ import (
 	"github.com/negfleet/negfleet/test/fakekube"
 )
 
-// TestSetStatus: exactly that Service's annotation changes, and nothing else.
-func TestSetStatus(t *testing.T) {
+// TestAnnotate: exactly that Service's annotation changes, and nothing else.
+func TestAnnotate(t *testing.T) {
 	w := newWorld(t)
 	w.apply(service(map[string]string{"theirs": "kept"}))
 	s := w.read()
-	w.check(w.SetStatus(t.Context(), s, `{"zones":[]}`))
+	w.check(w.Annotate(t.Context(), s, map[string]string{neg.AnnotationStatus: `{"zones":[]}`}))
 	if d := cmp.Diff(map[string]string{"theirs": "kept", neg.AnnotationStatus: `{"zones":[]}`}, w.annotations()); d != "" {
 		t.Errorf("set (-want +got):\n%s", d)
 	}
-	w.check(w.SetStatus(t.Context(), s, ""))
+	w.check(w.Annotate(t.Context(), s, map[string]string{neg.AnnotationStatus: ""}))
 	if d := cmp.Diff(map[string]string{"theirs": "kept"}, w.annotations()); d != "" {
 		t.Errorf("removed (-want +got):\n%s", d)
 	}
 
 	w.check(w.fake.Delete(service(nil)))
-	w.check(w.SetStatus(t.Context(), s, "{}")) // gone: nothing to write on
+	w.check(w.Annotate(t.Context(), s, map[string]string{neg.AnnotationStatus: "{}"})) // gone: nothing to write on
 	w.apply(service(map[string]string{"new": "one"}))
 	w.server.ResetCalls()
-	w.check(w.SetStatus(t.Context(), s, "{}")) // another Service of that name: the API server answers 422
+	w.check(w.Annotate(t.Context(), s, map[string]string{neg.AnnotationStatus: "{}"})) // another Service of that name: the API server answers 422
 	if d := cmp.Diff(map[string]string{"new": "one"}, w.annotations()); d != "" {
 		t.Errorf("written on another Service (-want +got):\n%s", d)
 	}
@@ -44,13 +44,13 @@ func TestSetStatus(t *testing.T) {
 	}
 }
 
-func TestSetStatusFails(t *testing.T) {
+func TestAnnotateFails(t *testing.T) {
 	for status, want := range map[int]neg.Outcome{409: neg.Again, 503: neg.Again, 403: neg.Blocked, 422: neg.Blocked} {
 		w := newWorld(t)
 		w.apply(service(nil))
 		s := w.read()
 		w.server.Inject(fakekube.Fault{Verb: "patch", Status: status})
-		if err := w.SetStatus(t.Context(), s, "{}"); neg.OutcomeOf(err) != want {
+		if err := w.Annotate(t.Context(), s, map[string]string{neg.AnnotationStatus: "{}"}); neg.OutcomeOf(err) != want {
 			t.Errorf("%d: %v, want %v", status, err, want)
 		}
 	}

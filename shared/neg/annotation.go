@@ -14,7 +14,37 @@ const (
 	AnnotationNEG    = "cloud.google.com/neg"
 	AnnotationStatus = "cloud.google.com/neg-status"
 	AnnotationPolicy = "negfleet.dev/policy" // observe, upsert or sync
+
+	// AnnotationServices lists the backend services that a Service is in, written by
+	// negfleet: what it must leave when it is no longer asked for.
+	AnnotationServices = "negfleet.dev/backend-services"
 )
+
+// AnnotationAppProtocols says which application protocol each named port speaks, as in
+// {"https-port":"HTTPS"}; the older name is Google's own as well.
+const (
+	AnnotationAppProtocols    = "cloud.google.com/app-protocols"
+	annotationAppProtocolsOld = "service.alpha.kubernetes.io/app-protocols"
+)
+
+// ParseAppProtocols reads the annotation: port names to HTTP, HTTPS, HTTP2 and so on. What
+// cannot be read says nothing.
+func ParseAppProtocols(annotations map[string]string) map[string]string {
+	value := annotations[AnnotationAppProtocols]
+	if value == "" {
+		value = annotations[annotationAppProtocolsOld]
+	}
+	var named map[string]string
+	if json.Unmarshal([]byte(value), &named) != nil {
+		return nil
+	}
+	for port, protocol := range named {
+		if checkType[protocol] == "" {
+			delete(named, port)
+		}
+	}
+	return named
+}
 
 // AllZones in the zones field stands for every zone of the fleet file's cluster.
 const AllZones Zone = "*"

@@ -92,6 +92,15 @@ type Backend struct {
 	// Initial is sent, where Fields say nothing, when the entry is added, and is not
 	// compared afterwards: people turn capacity by hand.
 	Initial Fields
+	// Theirs is an observed entry of someone else's for a group of ours: it serves, and is
+	// left alone.
+	Theirs bool
+}
+
+// BackendMark is the description of the entries that a Service's key puts into backend
+// services: negfleet:<cluster8>-<key8>. Others are never changed.
+func BackendMark(uid string, k Key) string {
+	return "negfleet:" + strings.TrimPrefix(Token(uid, k), NamePrefix)
 }
 
 // WithBackends is s with these backend services and health checks in normal form. Two

@@ -60,6 +60,7 @@ func parseManagedPort(number string, entry map[string]any) (Managed, []error) {
 // A Probe is what the Pods' readinessProbe says of how they are asked. The zero value
 // is no probe.
 type Probe struct {
+	Known       bool   // there is a Pod that tells, if only that it has no probe
 	Type        string // HTTP, HTTPS, TCP or GRPC
 	Path        string
 	Host        string
@@ -187,6 +188,25 @@ func intervals(probe Probe) (interval, timeout float64) {
 		timeout = float64(min(probe.TimeoutSec, maxInterval))
 	}
 	return interval, min(timeout, interval)
+}
+
+// Said names the fields of a resolved health check that hold while no Pod tells of its
+// readinessProbe: those the user wrote, and those the old one lacks.
+func (m Managed) Said(resolved, old Fields) []string {
+	var names []string
+	for name := range resolved {
+		_, field, inObject := strings.Cut(name, ".")
+		if !inObject {
+			field = name
+		}
+		_, said := m.Check[field]
+		_, saidInObject := m.Check["*."+field]
+		if _, had := old[name]; said || saidInObject || !had {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func setText(f Fields, name, value string) {

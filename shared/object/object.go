@@ -5,6 +5,7 @@ package object
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -19,10 +20,33 @@ func Service(k neg.Key, s *corev1.Service) *neg.Service {
 		Key: k, UID: string(s.UID), ResourceVersion: s.ResourceVersion, Annotations: s.Annotations,
 		Type: string(s.Spec.Type), HasSelector: len(s.Spec.Selector) > 0, Deleting: s.DeletionTimestamp != nil,
 	}
+	named := neg.ParseAppProtocols(s.Annotations)
 	for _, p := range s.Spec.Ports {
-		out.Ports = append(out.Ports, neg.ServicePort{Name: p.Name, Port: p.Port, Protocol: string(p.Protocol)})
+		port := neg.ServicePort{Name: p.Name, Port: p.Port, Protocol: string(p.Protocol), AppProtocol: named[p.Name]}
+		if port.AppProtocol == "" && p.AppProtocol != nil {
+			port.AppProtocol = appProtocol(*p.AppProtocol)
+		}
+		out.Ports = append(out.Ports, port)
 	}
 	return out
+}
+
+// appProtocol is what GKE makes of the field appProtocol
+// (https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol).
+func appProtocol(name string) string {
+	switch strings.ToLower(name) {
+	case "http", "kubernetes.io/ws":
+		return "HTTP"
+	case "https", "kubernetes.io/wss":
+		return "HTTPS"
+	case "http2":
+		return "HTTP2"
+	case "kubernetes.io/h2c":
+		return "H2C"
+	case "grpc":
+		return "GRPC"
+	}
+	return ""
 }
 
 // gceClasses are the Ingress classes that GKE serves with a Google load balancer; no class

@@ -17,6 +17,9 @@ func desiredBackends(in Input, ports []Port, groups, observed neg.State) ([]neg.
 	if len(ports) > 0 {
 		services, checks, problems = asked(in, ports, groups, observed)
 	}
+	if in.BackendsHeld != "" {
+		problems = append(problems, Problem{"InvalidAnnotation", in.BackendsHeld + "; its backend services are left as they are"})
+	}
 	if len(problems) > 0 || slices.ContainsFunc(ports, func(p Port) bool { return p.held }) {
 		services, checks = withObserved(services, checks, observed)
 	}
@@ -35,7 +38,7 @@ func asked(in Input, ports []Port, groups, observed neg.State) (services []neg.B
 			problems = append(problems, *problem)
 			continue
 		}
-		service.Backends = entries(groups, p, service.Backends[0])
+		service.Backends = entries(in, groups, p, service.Backends[0])
 		services, checks = append(services, service), append(checks, check)
 	}
 	for _, a := range in.Attached {
@@ -44,7 +47,7 @@ func asked(in Input, ports []Port, groups, observed neg.State) (services []neg.B
 			problems = append(problems, *problem)
 			continue
 		}
-		service := neg.BackendService{ID: a.ID, Backends: entries(groups, p, neg.Backend{Fields: a.Fields, Initial: a.Initial})}
+		service := neg.BackendService{ID: a.ID, Backends: entries(in, groups, p, neg.Backend{Fields: a.Fields, Initial: a.Initial})}
 		services = append(services, service)
 	}
 	services, checks = keepOurs(services, checks, observed)
@@ -84,6 +87,9 @@ func managed(m neg.Managed, p Port, probe neg.Probe, observed neg.State) (neg.Ba
 	if err != nil {
 		return service, check, &Problem{"InvalidBackendService", fmt.Sprintf("annotation %s: port %d: %s", neg.AnnotationBackendService, m.Port, err)}
 	}
+	if old, exists := observed.HealthCheck(check.ID); exists && !probe.Known {
+		check.Fields = pick(check.Fields, m.Said(check.Fields, old.Fields))
+	}
 	have, exists := observed.BackendService(service.ID)
 	if !exists {
 		return service, check, nil
@@ -98,9 +104,10 @@ func managed(m neg.Managed, p Port, probe neg.Probe, observed neg.State) (neg.Ba
 	return service, check, nil
 }
 
-// entries are the groups of a port as backends.
-func entries(groups neg.State, p Port, template neg.Backend) []neg.Backend {
+// entries are the groups of a port as backends that carry the Service's mark.
+func entries(in Input, groups neg.State, p Port, template neg.Backend) []neg.Backend {
 	var list []neg.Backend
+	template.Fields = merged(template.Fields, neg.Fields{"description": neg.BackendMark(in.UID, in.Service.Key)})
 	for _, g := range groups.Groups {
 		if g.Name == p.Group {
 			b := template

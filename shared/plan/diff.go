@@ -60,12 +60,23 @@ type Step struct {
 	Why string
 }
 
+// Object is the kind of object that the op changes.
+func (o Op) Object() string {
+	switch o {
+	case CreateHealthCheck, UpdateHealthCheck, DeleteHealthCheck:
+		return "health check"
+	case CreateBackendService, UpdateBackendService, AddBackend, UpdateBackend, RemoveBackend, DeleteBackendService:
+		return "backend service"
+	}
+	return "group"
+}
+
 // Target is the object that the step changes.
 func (s Step) Target() string {
-	switch s.Op {
-	case CreateHealthCheck, UpdateHealthCheck, DeleteHealthCheck:
+	switch s.Op.Object() {
+	case "health check":
 		return s.Check.String()
-	case CreateBackendService, UpdateBackendService, AddBackend, UpdateBackend, RemoveBackend, DeleteBackendService:
+	case "backend service":
 		return s.Service.String()
 	}
 	return s.Group.String()

@@ -24,8 +24,8 @@ func diffBackends(desired, observed neg.State) []Step {
 		if _, wanted := desired.BackendService(have.ID); wanted {
 			continue
 		}
-		if len(have.Backends) > 0 {
-			steps = append(steps, Step{Op: RemoveBackend, Service: have.ID, Backends: have.Backends, Why: why})
+		if own := ours(have.Backends); len(own) > 0 {
+			steps = append(steps, Step{Op: RemoveBackend, Service: have.ID, Backends: own, Why: why})
 		}
 		if have.Managed {
 			steps = append(steps, Step{Op: DeleteBackendService, Service: have.ID, Why: why})
@@ -75,11 +75,12 @@ func diffService(want, have neg.BackendService) []Step {
 		switch {
 		case !there:
 			missing = append(missing, b)
+		case old.Theirs:
 		case len(differ) > 0:
 			changed = append(changed, neg.Backend{Group: b.Group, Fields: pick(b.Fields, differ)})
 		}
 	}
-	for _, b := range have.Backends {
+	for _, b := range ours(have.Backends) {
 		if _, wanted := want.Backend(b.Group); !wanted {
 			extra = append(extra, b)
 		}
@@ -88,6 +89,10 @@ func diffService(want, have neg.BackendService) []Step {
 	add(UpdateBackend, changed, "they are not as asked for")
 	add(RemoveBackend, extra, "the groups are not wanted in it any more")
 	return steps
+}
+
+func ours(backends []neg.Backend) []neg.Backend {
+	return slices.DeleteFunc(slices.Clone(backends), func(b neg.Backend) bool { return b.Theirs })
 }
 
 func pick(f neg.Fields, names []string) neg.Fields {

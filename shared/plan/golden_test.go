@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -175,7 +176,7 @@ func parseSlices(text string) []neg.Slice {
 
 // parseState reads "group ZONE/NAME PORT" (NAME "generated": the generated one) and,
 // indented, "ADDRESS:PORT INSTANCE"; "service LOCATION/NAME [managed] [FIELD=VALUE …]" and,
-// indented, "backend ZONE/NAME [FIELD=VALUE …]"; "check LOCATION/NAME [FIELD=VALUE …]".
+// indented, "backend ZONE/NAME [ours|theirs] [FIELD=VALUE …]"; "check LOCATION/NAME [FIELD=VALUE …]".
 func parseState(t *testing.T, text string) neg.State {
 	var groups []neg.Group
 	var services []neg.BackendService
@@ -194,7 +195,14 @@ func parseState(t *testing.T, text string) neg.State {
 		case "backend":
 			zone, name, _ := strings.Cut(f[1], "/")
 			s := &services[len(services)-1]
-			s.Backends = append(s.Backends, neg.Backend{Group: neg.GroupID{Zone: neg.Zone(zone), Name: generated(name)}, Fields: parseFields(f[2:])})
+			b := neg.Backend{Group: neg.GroupID{Zone: neg.Zone(zone), Name: generated(name)}, Fields: parseFields(f[2:])}
+			switch {
+			case slices.Contains(f, "ours"):
+				b.Fields["description"] = neg.BackendMark(clusterUID, key)
+			case slices.Contains(f, "theirs"):
+				b.Theirs = true
+			}
+			s.Backends = append(s.Backends, b)
 			continue
 		case "check":
 			checks = append(checks, neg.HealthCheck{ID: neg.HealthCheckID(parseID(f[1])), Fields: parseFields(f[2:])})

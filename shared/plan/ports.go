@@ -21,6 +21,9 @@ type Input struct {
 	Managed  []neg.Managed       // backend services that the Service asks for
 	Attached []neg.Attachment    // backend services of others that it wants to be in
 	Probes   map[int32]neg.Probe // by Service port: what its Pods' readinessProbe says
+	// BackendsHeld is why it cannot be told what the Service asks of backend services:
+	// what it has stays.
+	BackendsHeld string
 }
 
 // A Problem is something that keeps a part of a Service from being as asked. The rest is

@@ -17,30 +17,55 @@ func additions(steps []plan.Step) []plan.Step {
 	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return s.Op.Removes() })
 }
 
-func deletesGroup(steps []plan.Step) bool {
-	return slices.ContainsFunc(steps, func(s plan.Step) bool { return s.Op == plan.DeleteGroup })
+// A phase is steps that may run beside each other, as far as they change different objects.
+// Phases follow each other: what refers to an object waits for it.
+var phases = [][]plan.Op{
+	{plan.CreateHealthCheck, plan.UpdateHealthCheck, plan.CreateGroup, plan.Attach},
+	{plan.CreateBackendService, plan.UpdateBackendService, plan.AddBackend, plan.UpdateBackend},
+	{plan.Detach},
+	{plan.RemoveBackend},
+	{plan.DeleteGroup, plan.DeleteBackendService},
+	{plan.DeleteHealthCheck},
 }
 
-// apply takes steps: those of one group in order, groups beside each other. What fails in
-// one group does not stop another. The observed state follows what was done. What is
-// reported is in the order of the steps: the same trouble must read the same every time.
+// apply takes steps, phase by phase. Trouble in one phase stops no later one but what
+// removes: what is still in use must not be tried.
 func (l *look) apply(ctx context.Context, steps []plan.Step) error {
-	byGroup := map[neg.GroupID][]plan.Step{}
-	var order []neg.GroupID
-	for _, s := range steps {
-		if byGroup[s.Group] == nil {
-			order = append(order, s.Group)
+	var errs []error
+	for _, ops := range phases {
+		now := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return !slices.Contains(ops, s.Op) })
+		if len(now) == 0 {
+			continue
 		}
-		byGroup[s.Group] = append(byGroup[s.Group], s)
+		if ops[0].Removes() && errors.Join(errs...) != nil {
+			break
+		}
+		errs = append(errs, l.applyPhase(ctx, now))
+	}
+	return errors.Join(errs...)
+}
+
+// applyPhase takes steps: those of one object in order, objects beside each other. What
+// fails in one object does not stop another. The observed state follows what was done. What
+// is reported is in the order of the steps: the same trouble must read the same every time.
+func (l *look) applyPhase(ctx context.Context, steps []plan.Step) error {
+	byTarget := map[string][]plan.Step{}
+	var order []string
+	for _, s := range steps {
+		target := s.Op.Object() + s.Target()
+		if byTarget[target] == nil {
+			order = append(order, target)
+		}
+		byTarget[target] = append(byTarget[target], s)
 	}
 	taken := make([][]plan.Step, len(order))
 	rejected := make([][]neg.Rejected, len(order))
 	errs := make([]error, len(order))
 	var g errgroup.Group
 	g.SetLimit(width)
-	for i, id := range order {
+	for i, target := range order {
 		g.Go(func() error {
-			taken[i], rejected[i], errs[i] = l.applyInOrder(ctx, byGroup[id])
+			taken[i], rejected[i], errs[i] = l.applyInOrder(ctx, byTarget[target])
 			return nil
 		})
 	}
@@ -62,6 +87,9 @@ func (l *look) applyInOrder(ctx context.Context, steps []plan.Step) (done []plan
 		s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e neg.Endpoint) bool {
 			return slices.ContainsFunc(refused, func(r neg.Rejected) bool { return r.Endpoint == e })
 		})
+		if s.Op == plan.AddBackend {
+			s.Backends = l.existing(s.Backends)
+		}
 		done = append(done, s)
 	}
 	return done, rejected, nil
@@ -80,12 +108,12 @@ func (l *look) take(ctx context.Context, s plan.Step) ([]neg.Rejected, error) {
 	case plan.DeleteGroup:
 		return nil, l.scope.Cloud.DeleteGroup(ctx, s.Group, notAfter)
 	}
-	return nil, fmt.Errorf("step %s: unknown op", s.Op)
+	return nil, l.takeBackend(ctx, s)
 }
 
 // remove takes the removals, each on evidence read for it. First goes what is no longer
-// live in the groups that stay. Whole groups go after the grace, and only when all that
-// should replace them could be made.
+// live in the groups that stay. Whole groups, and backends with all their endpoints, go
+// after the grace, and only when all that should replace them could be made.
 func (l *look) remove(ctx context.Context, wholeAdded bool) error {
 	var errs []error
 	if len(l.inWantedGroups(l.removals())) > 0 {
@@ -95,13 +123,13 @@ func (l *look) remove(ctx context.Context, wholeAdded bool) error {
 		}
 		errs = append(errs, err)
 	}
-	if deletesGroup(l.removals()) && wholeAdded {
+	if len(l.notInWantedGroups(l.removals())) > 0 && wholeAdded {
 		err := l.waitGrace(ctx)
 		if err == nil {
 			err = l.confirm(ctx, true)
 		}
 		if err == nil {
-			err = l.apply(ctx, l.removals())
+			err = l.removeUsed(ctx)
 		}
 		errs = append(errs, err)
 	}
@@ -113,18 +141,24 @@ func (l *look) removals() []plan.Step {
 	return slices.DeleteFunc(steps, func(s plan.Step) bool { return !s.Op.Removes() })
 }
 
-// inWantedGroups leaves out the removals that lead to the deletion of a group: they need
-// the grace.
+// inWantedGroups leaves out the removals that lead to the deletion of a group, and those of
+// backends: they need the grace.
 func (l *look) inWantedGroups(steps []plan.Step) []plan.Step {
-	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool {
-		_, wanted := l.desired.Group(s.Group)
-		return !wanted
-	})
+	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return !l.inWantedGroup(s) })
+}
+
+func (l *look) notInWantedGroups(steps []plan.Step) []plan.Step {
+	return slices.DeleteFunc(slices.Clone(steps), l.inWantedGroup)
+}
+
+func (l *look) inWantedGroup(s plan.Step) bool {
+	_, wanted := l.desired.Group(s.Group)
+	return wanted && s.Op == plan.Detach
 }
 
 // waitGrace lets the deletion grace pass, unless news of the key comes first.
 func (l *look) waitGrace(ctx context.Context) error {
-	l.log.InfoContext(ctx, "a group is to be deleted: waiting out the grace", "grace", l.r.Grace.String())
+	l.log.InfoContext(ctx, "groups or backends are to go: waiting out the grace", "grace", l.r.Grace.String())
 	timer := time.NewTimer(l.r.Grace)
 	defer timer.Stop()
 	select {

@@ -169,8 +169,12 @@ func (b bounded) OtherWriter(ctx context.Context, namespace, service string) (st
 	return within(ctx, b.f, func() (string, error) { return b.Cluster.OtherWriter(ctx, namespace, service) })
 }
 
-func (b bounded) SetStatus(ctx context.Context, s *neg.Service, value string) error {
-	_, err := within(ctx, b.f, func() (struct{}, error) { return struct{}{}, b.Cluster.SetStatus(ctx, s, value) })
+func (b bounded) Probes(ctx context.Context, k neg.Key) (map[int32]neg.Probe, error) {
+	return within(ctx, b.f, func() (map[int32]neg.Probe, error) { return b.Cluster.Probes(ctx, k) })
+}
+
+func (b bounded) Annotate(ctx context.Context, s *neg.Service, values map[string]string) error {
+	_, err := within(ctx, b.f, func() (struct{}, error) { return struct{}{}, b.Cluster.Annotate(ctx, s, values) })
 	return err
 }
 

@@ -18,26 +18,32 @@ const width = 16
 
 // observe reads the Service, then the cloud, then what the Service stands for now.
 //
-//	normal look     one listNetworkEndpoints per group, one GET, one LIST
+//	normal look     one listNetworkEndpoints per group, one GET, one LIST, and one GET per
+//	backend service and health check that the Service asks for
 //	Service gone, its names differ from neg-status, or there is reason to think that
 //	neg-status does not name them all: an aggregatedList finds all its groups,
 //	custom-named ones too, and only those that hold something are listed
 //	Service that neither asks for groups nor has any: one GET
 func (l *look) observe(ctx context.Context) error {
 	l.turn.Began()
-	thorough := l.r.leaves(l.key) || l.turn.Thorough != nil && l.turn.Thorough()
+	left, backends := l.r.leaves(l.key)
+	whole := backends || l.turn.Thorough != nil && l.turn.Thorough()
+	thorough := left || whole
 	if err := l.readService(ctx); err != nil {
 		return err
 	}
 	ports, _ := plan.Ports(l.in)
 	names := plan.Names(ports)
-	if !thorough && len(names) == 0 && l.in.Service != nil && len(l.status.Groups) == 0 {
+	if !thorough && len(names) == 0 && l.in.Service != nil && len(l.status.Groups) == 0 && len(l.backendIDs()) == 0 {
 		return nil
 	}
 	if !thorough && l.settled(names) {
+		if err := l.observeBackends(ctx, false); err != nil {
+			return err
+		}
 		return l.observeKnown(ctx, names)
 	}
-	if err := l.observeOwned(ctx, names); err != nil {
+	if err := l.observeOwned(ctx, names, whole); err != nil {
 		return err
 	}
 	return l.readCluster(ctx)
@@ -71,6 +77,7 @@ func (l *look) readAnnotations(svc *neg.Service) error {
 		return neg.Block("InvalidAnnotation", "service %s/%s: annotation %s: %w", l.key.Namespace, l.key.Service, neg.AnnotationPolicy, err)
 	}
 	l.policy = min(l.policy, own) // the stricter of the cluster's and the Service's
+	l.readBackendAnnotations(svc)
 	// A status nobody can read is as good as none: the groups are looked for.
 	l.status, _ = neg.ParseStatus(svc.Annotations[neg.AnnotationStatus])
 	value, ok := svc.Annotations[neg.AnnotationNEG]
@@ -107,19 +114,20 @@ type verified struct {
 	at         time.Time
 }
 
-// leaves tells whether groups of k were left over here. Once neg-status names what is
+// leaves tells whether groups of k were left over here, and backends or health checks too. Once neg-status names what is
 // wanted, nothing in the cluster tells of a group whose deletion failed, or that was made
 // when it was wanted no more.
-func (r *Reconciler) leaves(k neg.Key) bool {
+func (r *Reconciler) leaves(k neg.Key) (left, backends bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.leftover[k]
+	backends, left = r.leftover[k]
+	return left, backends
 }
 
-// noteLeftover remembers whether groups are left over. Other instances do not know; what
+// noteLeftover remembers what is left over. Other instances do not know; what
 // they never come to know of is found by the sweep.
 func (l *look) noteLeftover() {
-	left := slices.ContainsFunc(l.removals(), func(s plan.Step) bool { return s.Op == plan.DeleteGroup })
+	left := slices.ContainsFunc(l.removals(), func(s plan.Step) bool { return s.Op != plan.Detach })
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	if !left {
@@ -129,7 +137,7 @@ func (l *look) noteLeftover() {
 	if l.r.leftover == nil {
 		l.r.leftover = map[neg.Key]bool{}
 	}
-	l.r.leftover[l.key] = true
+	l.r.leftover[l.key] = slices.ContainsFunc(l.removals(), func(s plan.Step) bool { return s.Op.Object() != "group" })
 }
 
 // customNames joins the names that are not generated.
@@ -167,7 +175,7 @@ func (l *look) observeKnown(ctx context.Context, names map[int32]string) error {
 			return err
 		}
 		all = append(all, found...)
-		l.observed = neg.NewState(all...)
+		l.setObserved(all)
 		if err := l.readCluster(ctx); err != nil {
 			return err
 		}
@@ -190,10 +198,14 @@ func zonesOutside(s neg.State, seen map[neg.Zone]bool) []neg.Zone {
 	return zones
 }
 
-// observeOwned finds the groups by their descriptions.
-func (l *look) observeOwned(ctx context.Context, names map[int32]string) error {
+// observeOwned finds the groups by their descriptions, and, where all is to be found, the
+// backend services that hold something of the key.
+func (l *look) observeOwned(ctx context.Context, names map[int32]string, whole bool) error {
 	owned, err := l.scope.Cloud.Owned(ctx, neg.Token(l.scope.UID, l.key))
 	if err != nil {
+		return err
+	}
+	if err := l.observeBackends(ctx, whole); err != nil {
 		return err
 	}
 	var holding, empty []neg.Group
@@ -214,7 +226,7 @@ func (l *look) observeOwned(ctx context.Context, names map[int32]string) error {
 	if err != nil {
 		return err
 	}
-	l.observed = neg.NewState(append(found, empty...)...)
+	l.setObserved(append(found, empty...))
 	l.verify(names, ours)
 	return nil
 }
@@ -277,6 +289,9 @@ func (l *look) readCluster(ctx context.Context) error {
 			return err
 		}
 		l.readSlices = true
+		if err := l.readProbes(ctx); err != nil {
+			return err
+		}
 		if err := l.readNodes(ctx); err != nil {
 			return err
 		}

@@ -42,11 +42,16 @@ type Cluster interface {
 	// OtherWriter names what shows that another controller serves the Service; empty: none.
 	OtherWriter(ctx context.Context, namespace, service string) (string, error)
 
-	SetStatus(ctx context.Context, s *neg.Service, value string) error
+	// Probes is what the Pods' readinessProbes say, by Service port; empty: nobody knows.
+	Probes(ctx context.Context, k neg.Key) (map[int32]neg.Probe, error)
+
+	// Annotate writes annotations; an empty value removes one.
+	Annotate(ctx context.Context, s *neg.Service, values map[string]string) error
 	Note(ctx context.Context, s *neg.Service, n neg.Note) error
 }
 
-// A Cloud is the groups of one project. What is done already is success.
+// A Cloud is the groups, backend services and health checks of one project. What is done
+// already is success.
 type Cloud interface {
 	// Owned lists the groups that carry the token, whole or not at all.
 	Owned(ctx context.Context, token string) ([]neg.OwnedGroup, error)
@@ -57,6 +62,22 @@ type Cloud interface {
 	// Detach and DeleteGroup send nothing after notAfter.
 	Detach(ctx context.Context, id neg.GroupID, endpoints []neg.Endpoint, notAfter time.Time) error
 	DeleteGroup(ctx context.Context, id neg.GroupID, notAfter time.Time) error
+
+	HealthCheck(ctx context.Context, id neg.HealthCheckID) (check neg.HealthCheck, exists bool, err error)
+	CreateHealthCheck(ctx context.Context, id neg.HealthCheckID, owner neg.Owner, f neg.Fields) error
+	UpdateHealthCheck(ctx context.Context, id neg.HealthCheckID, f neg.Fields) error
+	DeleteHealthCheck(ctx context.Context, id neg.HealthCheckID, notAfter time.Time) error
+
+	// BackendService and BackendServices return all entries, whoever's, and fields.
+	BackendService(ctx context.Context, id neg.BackendServiceID) (s neg.BackendService, exists bool, err error)
+	BackendServices(ctx context.Context) ([]neg.BackendService, error)
+	CreateBackendService(ctx context.Context, id neg.BackendServiceID, owner neg.Owner, f neg.Fields, check neg.HealthCheckID) error
+	UpdateBackendService(ctx context.Context, id neg.BackendServiceID, f neg.Fields, check neg.HealthCheckID) error
+	DeleteBackendService(ctx context.Context, id neg.BackendServiceID, notAfter time.Time) error
+	// AddBackends, UpdateBackends and RemoveBackends change the entries with that mark.
+	AddBackends(ctx context.Context, id neg.BackendServiceID, mark string, backends []neg.Backend) error
+	UpdateBackends(ctx context.Context, id neg.BackendServiceID, mark string, backends []neg.Backend) error
+	RemoveBackends(ctx context.Context, id neg.BackendServiceID, mark string, groups []neg.GroupID, notAfter time.Time) error
 }
 
 // A Scope is where a cluster's keys are reconciled: what the fleet file says of the
@@ -87,7 +108,7 @@ type Reconciler struct {
 	fights   map[neg.Key]fight
 	mu       sync.Mutex
 	verified map[neg.Key]verified
-	leftover map[neg.Key]bool // groups nobody wants were seen or made, and not deleted
+	leftover map[neg.Key]bool // what nobody wants was seen or made, and not deleted; true: backends or health checks too
 }
 
 // maxChain is how many follow-up looks one change may cause before it is left to the sweep.
@@ -200,7 +221,10 @@ type look struct {
 	policy     plan.Policy
 	readAt     time.Time // when the newest read of the cluster began
 	readSlices bool
-	observed   neg.State // kept true to what this look writes
+	services   []neg.BackendService // as read, the key's part
+	checks     []neg.HealthCheck    // as read
+	whole      bool                 // all backend services were read, not only those that the Service names
+	observed   neg.State            // kept true to what this look writes
 	desired    neg.State
 	problems   []plan.Problem
 	rejected   []neg.Rejected
@@ -235,7 +259,7 @@ func (l *look) run(ctx context.Context) error {
 // logPlan writes each step as "negfleet plan" prints it, endpoints counted.
 func (l *look) logPlan(ctx context.Context, taken []plan.Step) {
 	for _, s := range l.result.Planned {
-		l.log.InfoContext(ctx, s.Headline(), "step", s.Op.String(), "group", s.Group.String(), "policy", l.policy.String(), "write", contains(taken, s))
+		l.log.InfoContext(ctx, s.Headline(), "step", s.Op.String(), "target", s.Target(), "policy", l.policy.String(), "write", contains(taken, s))
 	}
 	for _, p := range l.problems {
 		l.log.WarnContext(ctx, p.Message, "reason", p.Reason)
@@ -244,7 +268,7 @@ func (l *look) logPlan(ctx context.Context, taken []plan.Step) {
 
 func contains(steps []plan.Step, s plan.Step) bool {
 	for _, t := range steps {
-		if t.Op == s.Op && t.Group == s.Group {
+		if t.Op == s.Op && t.Target() == s.Target() {
 			return true
 		}
 	}

@@ -25,7 +25,7 @@ func (l *look) otherWriter(ctx context.Context, steps []plan.Step) error {
 			return l.blockedBy(fmt.Sprintf("annotation %s names %s", neg.AnnotationStatus, name))
 		}
 	}
-	if l.in.Service == nil || steps[0].Op != plan.CreateGroup {
+	if l.in.Service == nil || !slices.ContainsFunc(steps, func(s plan.Step) bool { return s.Op == plan.CreateGroup }) {
 		return nil
 	}
 	other, err := l.scope.Cluster.OtherWriter(ctx, l.key.Namespace, l.key.Service)
@@ -42,18 +42,50 @@ func (l *look) blockedBy(evidence string) error {
 	return neg.Block("OtherWriter", "service %s/%s: GKE's own controller serves it: %s; switch the cluster's HttpLoadBalancing add-on off, or use negs: gke in the fleet file", l.key.Namespace, l.key.Service, evidence)
 }
 
-// writeStatus writes neg-status from the groups that exist.
+// writeStatus writes neg-status from the groups that exist, and which backend services hold
+// something of the key; where autoneg is asked, in its format too.
 func (l *look) writeStatus(ctx context.Context) error {
 	svc := l.in.Service
 	if svc == nil || svc.Deleting || l.policy == plan.Observe {
 		return nil
 	}
 	ports, _ := plan.Ports(l.in)
+	values := map[string]string{}
 	next := l.status.With(l.observed, plan.Names(ports))
-	if next.Equal(l.status) {
+	if !next.Equal(l.status) {
+		values[neg.AnnotationStatus] = next.String()
+	}
+	set := func(name, value string) {
+		if svc.Annotations[name] != value {
+			values[name] = value
+		}
+	}
+	set(neg.AnnotationServices, neg.FormatServices(servicesOf(l.observed)))
+	if value, err := l.autonegStatus(next); err == nil {
+		set(neg.AnnotationAutonegStatus, value)
+	}
+	if len(values) == 0 {
 		return nil
 	}
-	return l.scope.Cluster.SetStatus(ctx, svc, next.String())
+	return l.scope.Cluster.Annotate(ctx, svc, values)
+}
+
+func servicesOf(s neg.State) []neg.BackendServiceID {
+	var ids []neg.BackendServiceID
+	for _, b := range s.BackendServices {
+		ids = append(ids, b.ID)
+	}
+	return ids
+}
+
+// autonegStatus is what autoneg would write: empty once nothing is asked of it. A status
+// of autoneg's own on a Service that asks for nothing is not ours to remove.
+func (l *look) autonegStatus(status neg.Status) (string, error) {
+	now := l.in.Service.Annotations[neg.AnnotationAutonegStatus]
+	if l.in.BackendsHeld != "" || len(l.in.Attached) == 0 {
+		return now, nil
+	}
+	return neg.AutonegStatus(l.in.Attached, status.Groups, status.Zones)
 }
 
 // note makes problems and what blocks the key visible on the Service.
@@ -72,7 +104,7 @@ func (l *look) note(ctx context.Context, err error) error {
 	if len(l.rejected) > 0 {
 		notes = append(notes, neg.Note{Warning: true, Reason: "EndpointRejected", Message: rejectedText(l.rejected)})
 	}
-	if slices.ContainsFunc(l.result.Taken, func(s plan.Step) bool { return s.Op == plan.CreateGroup || s.Op == plan.DeleteGroup }) {
+	if slices.ContainsFunc(l.result.Taken, func(s plan.Step) bool { return s.Op != plan.Attach && s.Op != plan.Detach }) {
 		notes = append(notes, neg.Note{Reason: "GroupsChanged", Message: countText(l.result.Taken)})
 	}
 	var errs []error
@@ -108,20 +140,23 @@ func rejectedText(rejected []neg.Rejected) string {
 // countText says what a look did, in the order of the ops; empty when it did nothing.
 func countText(taken []plan.Step) string {
 	var parts []string
-	for op := plan.CreateGroup; op <= plan.DeleteGroup; op++ {
-		groups, endpoints := 0, 0
+	for op := plan.CreateHealthCheck; op <= plan.DeleteHealthCheck; op++ {
+		objects, endpoints, backends := 0, 0, 0
 		for _, s := range taken {
 			if s.Op == op {
-				groups++
+				objects++
 				endpoints += len(s.Endpoints)
+				backends += len(s.Backends)
 			}
 		}
 		switch {
-		case groups == 0:
+		case objects == 0:
 		case endpoints > 0:
-			parts = append(parts, fmt.Sprintf("%s: %d endpoints in %d groups", op, endpoints, groups))
+			parts = append(parts, fmt.Sprintf("%s: %d endpoints in %d groups", op, endpoints, objects))
+		case backends > 0:
+			parts = append(parts, fmt.Sprintf("%s: %d groups in %d backend services", op, backends, objects))
 		default:
-			parts = append(parts, fmt.Sprintf("%s: %d groups", op, groups))
+			parts = append(parts, fmt.Sprintf("%s: %d %ss", op, objects, op.Object()))
 		}
 	}
 	return strings.Join(parts, ", ")

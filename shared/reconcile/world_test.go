@@ -35,6 +35,7 @@ type world struct {
 	gce       *fakegce.Server
 	kube      *fakekube.Server
 	cluster   *fakekube.Cluster
+	computeAt string // the API's base URL
 	scope     reconcile.Scope
 	r         *reconcile.Reconciler
 	mu        sync.Mutex
@@ -58,6 +59,7 @@ func newWorldWith(t testing.TB, o fakegce.Options, c ...fakekube.ClusterOption) 
 	if w.scope.Cluster, err = kube.New("c1", w.cluster.Config(server.URL, "negfleet"), time.Now); err != nil {
 		t.Fatal(err)
 	}
+	w.computeAt = fakegce.ComputeEndpoint(fakegce.Start(t, w.gce))
 	w.scope.Cloud = w.cloud()
 	w.r = &reconcile.Reconciler{
 		Open: func(context.Context, string) (reconcile.Scope, error) { return w.scope, nil },
@@ -75,7 +77,7 @@ func newWorldWith(t testing.TB, o fakegce.Options, c ...fakekube.ClusterOption) 
 // cloud is a Compute client that does not really pause between attempts.
 func (w *world) cloud() *gce.Client {
 	c, err := gce.New(w.t.Context(), gce.Options{
-		Project: "p1", Network: "default", Subnetwork: "default", Endpoint: fakegce.ComputeEndpoint(fakegce.Start(w.t, w.gce)),
+		Project: "p1", Network: "default", Subnetwork: "default", Endpoint: w.computeAt,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 	if err != nil {

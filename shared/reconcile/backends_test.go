@@ -1,0 +1,359 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+	"github.com/negfleet/negfleet/shared/reconcile"
+	"github.com/negfleet/negfleet/test/fakegce"
+)
+
+const (
+	global = "projects/p1/global/"
+	asking = `{"80":{"timeoutSec":60,"healthCheck":{"requestPath":"/ready"}}}`
+	autone = `{"backend_services":{"80":[{"name":"shop","max_rate_per_endpoint":100}]}}`
+)
+
+func with(annotations map[string]string, name, value string) map[string]string {
+	annotations[name] = value
+	return annotations
+}
+
+// api sends what someone else would, with the fingerprint of now where the body says FP.
+func (w *world) api(method, path, body string) map[string]any {
+	w.t.Helper()
+	if strings.Contains(body, "FP") {
+		fingerprint, _ := w.api("GET", path, "")["fingerprint"].(string)
+		body = strings.ReplaceAll(body, "FP", fingerprint)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.computeAt+path, strings.NewReader(body))
+	w.check(err)
+	res, err := http.DefaultClient.Do(req)
+	w.check(err)
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	w.check(err)
+	if res.StatusCode != http.StatusOK {
+		w.t.Fatalf("%s %s: %s: %s", method, path, res.Status, raw)
+	}
+	answer := map[string]any{}
+	w.check(json.Unmarshal(raw, &answer))
+	return answer
+}
+
+// annotate changes the Service as a user would.
+func (w *world) annotate(name, value string) {
+	w.t.Helper()
+	svc, err := w.scope.Cluster.Service(w.t.Context(), web)
+	w.check(err)
+	w.check(w.scope.Cluster.Annotate(w.t.Context(), svc, map[string]string{name: value}))
+}
+
+func (w *world) annotation(name string) string {
+	w.t.Helper()
+	svc, err := w.scope.Cluster.Service(w.t.Context(), web)
+	w.check(err)
+	return svc.Annotations[name]
+}
+
+// balancers prints backend services with their backends, and health checks.
+func (w *world) balancers() []string {
+	var lines []string
+	for _, r := range w.gce.State().Resources {
+		switch r.Collection {
+		case "healthChecks", "backendServices":
+			lines = append(lines, r.Collection+" "+r.Name)
+		}
+		for _, b := range r.Backends {
+			_, group, _ := strings.Cut(b.Group, "zones/")
+			zone, name, _ := strings.Cut(group, "/networkEndpointGroups/")
+			limit := b.MaxRatePerEndpoint + b.MaxConnectionsPerEndpoint
+			lines = append(lines, fmt.Sprintf("  %s/%s %s %v %v", zone, name, b.BalancingMode, limit, b.CapacityScaler))
+		}
+	}
+	return lines
+}
+
+func (w *world) wantBalancers(when string, want ...string) {
+	w.t.Helper()
+	if d := cmp.Diff(want, w.balancers()); d != "" {
+		w.t.Errorf("%s (-want +got):\n%s", when, d)
+	}
+}
+
+// inAll is a line for each zone's group.
+func (w *world) inAll(text string) []string {
+	var lines []string
+	for _, z := range zones {
+		lines = append(lines, fmt.Sprintf("  %s/%s %s", z, w.generated(80), text))
+	}
+	return lines
+}
+
+// still asserts that another look has nothing to do.
+func (w *world) still(when string) {
+	w.t.Helper()
+	before := len(w.gce.Calls(fakegce.CallFilter{}))
+	result := w.mustLook()
+	if len(result.Planned) != 0 {
+		w.t.Errorf("%s: there is still something to do:\n%s", when, plan.Text(result.Planned))
+	}
+	for _, call := range w.gce.Calls(fakegce.CallFilter{})[before:] {
+		if call.Method != http.MethodGet && !strings.HasSuffix(call.Verb, ".listNetworkEndpoints") {
+			w.t.Errorf("%s: a look that changes nothing sent %s %s", when, call.Method, call.Path)
+		}
+	}
+}
+
+// another is a second instance, which remembers nothing.
+func (w *world) another() {
+	w.r = &reconcile.Reconciler{Open: w.r.Open, Publish: w.r.Publish, Log: slog.New(slog.DiscardHandler), Now: time.Now, Grace: time.Millisecond}
+}
+
+// TestManagedBackendService: made with its health check, repaired, and gone with the wish.
+func TestManagedBackendService(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(3, with(exposed(port80), neg.AnnotationBackendService, asking))
+	w.mustLook()
+	name := w.generated(80)
+	whole := append(append([]string{"backendServices " + name}, w.inAll("RATE 1e+08 1")...), "healthChecks "+name)
+	w.wantBalancers("made", whole...)
+	w.wantExact(name, 80)
+	w.still("made")
+	if got := w.annotation(neg.AnnotationServices); got != "global/"+name {
+		t.Errorf("annotation %s: %q", neg.AnnotationServices, got)
+	}
+	s := w.api("GET", global+"backendServices/"+name, "")
+	hc := w.api("GET", global+"healthChecks/"+name, "")
+	if s["timeoutSec"] != 60.0 || hc["httpHealthCheck"].(map[string]any)["requestPath"] != "/ready" {
+		t.Errorf("backend service %v, health check %v", s, hc)
+	}
+
+	w.api("PATCH", global+"backendServices/"+name, `{"fingerprint":"FP","timeoutSec":5,"affinityCookieTtlSec":9,"sessionAffinity":"GENERATED_COOKIE"}`)
+	w.api("PATCH", global+"healthChecks/"+name, `{"httpHealthCheck":{"requestPath":"/other"}}`)
+	w.mustLook()
+	s, hc = w.api("GET", global+"backendServices/"+name, ""), w.api("GET", global+"healthChecks/"+name, "")
+	if s["timeoutSec"] != 60.0 || s["affinityCookieTtlSec"] != 9.0 || hc["httpHealthCheck"].(map[string]any)["requestPath"] != "/ready" {
+		t.Errorf("what was asked for is not turned back, or more than that: %v, %v", s, hc)
+	}
+	w.api("PATCH", global+"backendServices/"+name, `{"fingerprint":"FP","backends":[]}`)
+	w.mustLook()
+	w.wantBalancers("emptied by hand", whole...)
+	w.still("repaired")
+
+	w.annotate(neg.AnnotationBackendService, "")
+	w.mustLook()
+	w.wantBalancers("not asked for")
+	w.wantExact(name, 80)
+	w.still("not asked for")
+	if got := w.annotation(neg.AnnotationServices); got != "" {
+		t.Errorf("annotation %s: %q", neg.AnnotationServices, got)
+	}
+}
+
+// TestServiceWithBackendsGone: whoever looks, all of it goes, in an order that the API allows.
+func TestServiceWithBackendsGone(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		w := newWorld(t, fakegce.Options{})
+		w.start(3, with(exposed(port80), neg.AnnotationBackendService, asking))
+		w.mustLook()
+		if !same {
+			w.another()
+		}
+		w.check(w.RemoveService("shop", "web"))
+		w.mustLook()
+		w.wantBalancers("the Service is gone")
+		if left := w.groups(); len(left) != 0 {
+			t.Errorf("groups left: %v", left)
+		}
+	}
+}
+
+// TestAttach: groups in someone else's backend service, beside his own; nothing of his is
+// touched, and they leave when they are not wanted there.
+func TestAttach(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.api("POST", "projects/p1/zones/us-central1-a/networkEndpointGroups", `{"name":"theirs","networkEndpointType":"GCE_VM_IP_PORT"}`)
+	w.api("POST", global+"healthChecks", `{"name":"theirs","type":"TCP"}`)
+	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"],
+		"backends":[{"group":"zones/us-central1-a/networkEndpointGroups/theirs","balancingMode":"RATE","maxRatePerEndpoint":5,"capacityScaler":0}]}`)
+	w.start(3, with(exposed(port80), neg.AnnotationAutoneg, autone))
+	w.mustLook()
+	theirs := []string{"backendServices shop", "  us-central1-a/theirs RATE 5 0"}
+	end := "healthChecks theirs"
+	w.wantBalancers("attached", append(append(theirs[:2:2], w.inAll("RATE 100 1")...), end)...)
+	w.still("attached")
+	want := fmt.Sprintf(`{"backend_services":{"80":{"shop":{"max_rate_per_endpoint":100,"name":"shop"}}},"network_endpoint_groups":{"80":%q},"zones":["us-central1-a","us-central1-b","us-central1-c"]}`, w.generated(80))
+	if got := w.annotation(neg.AnnotationAutonegStatus); got != want {
+		t.Errorf("autoneg's status\n got %s\nwant %s", got, want)
+	}
+	w.annotate(neg.AnnotationAutoneg, strings.ReplaceAll(autone, "100", "7"))
+	w.mustLook()
+	w.wantBalancers("another rate", append(append(theirs[:2:2], w.inAll("RATE 7 1")...), end)...)
+
+	w.annotate(neg.AnnotationAutoneg, "{}")
+	w.mustLook()
+	w.wantBalancers("not asked for", append(theirs[:2:2], end)...)
+	w.still("not asked for")
+
+	w.annotate(neg.AnnotationAutoneg, autone)
+	w.mustLook()
+	w.another()
+	w.check(w.RemoveService("shop", "web"))
+	w.mustLook()
+	w.wantBalancers("the Service is gone", append(theirs[:2:2], end)...)
+	if left := w.groups(); len(left) != 1 {
+		t.Errorf("groups: %v", left)
+	}
+}
+
+// TestMigrationFromAutoneg: entries that autoneg made are taken over as they are.
+func TestMigrationFromAutoneg(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(3, exposed(port80))
+	w.mustLook()
+	w.api("POST", global+"healthChecks", `{"name":"theirs","type":"TCP"}`)
+	var entries []string
+	for _, z := range zones {
+		entries = append(entries, fmt.Sprintf(`{"group":"zones/%s/networkEndpointGroups/%s","balancingMode":"RATE","maxRatePerEndpoint":100,"capacityScaler":0.3}`, z, w.generated(80)))
+	}
+	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"],"backends":[`+strings.Join(entries, ",")+`]}`)
+	w.annotate(neg.AnnotationAutonegStatus, `{"backend_services":{"80":{"shop":{"name":"shop"}}}}`)
+	w.annotate(neg.AnnotationAutoneg, autone)
+	w.mustLook()
+	w.wantBalancers("taken over", append(append([]string{"backendServices shop"}, w.inAll("RATE 100 0.3")...), "healthChecks theirs")...)
+	w.still("taken over")
+	w.annotate(neg.AnnotationAutoneg, "{}")
+	w.mustLook()
+	w.wantBalancers("ours to remove", "backendServices shop", "healthChecks theirs")
+}
+
+// TestBackendTrouble: what is wrong with backends is told, and Pods are attached all the same.
+func TestBackendTrouble(t *testing.T) {
+	for _, tc := range []struct{ name, annotation, value, reason string }{
+		{"no such backend service", neg.AnnotationAutoneg, autone, "BackendServiceNotFound"},
+		{"unreadable", neg.AnnotationBackendService, `{"80":{"timeout":1}}`, "InvalidAnnotation"},
+		{"unreadable for autoneg", neg.AnnotationAutoneg, `{"backend_services":{"80":[{"name":"shop"}]}}`, "InvalidAnnotation"},
+		{"not fitting", neg.AnnotationBackendService, `{"80":{"capacityScaler":0.01}}`, "InvalidBackendService"},
+		{"not exposed", neg.AnnotationBackendService, `{"443":{}}`, "PortNotExposed"},
+		{"name taken", neg.AnnotationBackendService, `{"80":{"name":"taken"}}`, "NameTaken"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, fakegce.Options{})
+			w.api("POST", global+"healthChecks", `{"name":"taken","type":"TCP"}`)
+			w.start(3, with(exposed(port80), tc.annotation, tc.value))
+			if _, err := w.look(); neg.OutcomeOf(err) == neg.Again {
+				t.Errorf("%v comes again and again", err)
+			}
+			w.wantExact(w.generated(80), 80)
+			if w.event(tc.reason) == nil {
+				t.Errorf("no Event %s", tc.reason)
+			}
+			w.check(w.Scale("shop", "web", 5))
+			_, _ = w.look()
+			w.wantExact(w.generated(80), 80)
+		})
+	}
+}
+
+// TestMistakeKeepsBackends: an annotation that became unreadable takes no traffic away.
+func TestMistakeKeepsBackends(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(3, with(exposed(port80), neg.AnnotationBackendService, asking))
+	w.mustLook()
+	before := w.balancers()
+	w.annotate(neg.AnnotationBackendService, `{"80":{"protocol":"http"}}`)
+	w.mustLook()
+	w.wantBalancers("a mistake", before...)
+	if w.annotation(neg.AnnotationServices) == "" {
+		t.Errorf("the annotation %s is gone", neg.AnnotationServices)
+	}
+}
+
+// TestForeignBackendKeepsGroups: someone else's backend service has the group of a Service
+// that is gone: it is emptied, told with its user's name, and left.
+func TestForeignBackendKeepsGroups(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(3, exposed(port80))
+	w.mustLook()
+	w.api("POST", global+"healthChecks", `{"name":"theirs","type":"TCP"}`)
+	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"],
+		"backends":[{"group":"zones/us-central1-a/networkEndpointGroups/`+w.generated(80)+`","balancingMode":"RATE","maxRatePerEndpoint":5,"description":"terraform"}]}`)
+	w.check(w.RemoveService("shop", "web"))
+	_, err := w.look()
+	if neg.OutcomeOf(err) != neg.Blocked || !strings.Contains(fmt.Sprint(err), "backendServices/shop") {
+		t.Errorf("a group in use: %v", err)
+	}
+	w.wantBalancers("foreign", "backendServices shop", "  us-central1-a/"+w.generated(80)+" RATE 5 1", "healthChecks theirs")
+	if left := w.groups(); len(left) != 1 || !strings.HasSuffix(left[0], ": ") {
+		t.Errorf("groups: %v, want one, empty", left)
+	}
+}
+
+// TestBackendsUnderSwitches: made, changed and removed whatever the API does where its
+// behaviour is not known, with answers that get lost.
+func TestBackendsUnderSwitches(t *testing.T) {
+	for _, missing := range []string{"required", "conditionNotMet", "optional"} {
+		for _, commit := range []string{"done", "accept"} {
+			w := newWorld(t, fakegce.Options{MissingFingerprint: missing, CommitAt: commit})
+			for _, verb := range []string{"healthChecks.insert", "backendServices.insert", "backendServices.patch", "backendServices.delete", "healthChecks.delete"} {
+				w.check(w.gce.AddFaults(fakegce.Fault{Name: verb, Verb: verb, Nth: 1, Status: 503, Reason: "backendError", AfterCommit: true}))
+			}
+			w.start(3, with(exposed(port80), neg.AnnotationBackendService, asking))
+			w.until("made")
+			name := w.generated(80)
+			w.wantBalancers(missing+" "+commit, append(append([]string{"backendServices " + name}, w.inAll("RATE 1e+08 1")...), "healthChecks "+name)...)
+			w.check(w.RemoveService("shop", "web"))
+			w.until("gone")
+			w.wantBalancers(missing + " " + commit)
+			if left := w.groups(); len(left) != 0 {
+				t.Errorf("groups left: %v", left)
+			}
+		}
+	}
+}
+
+// until looks as often as a message is delivered.
+func (w *world) until(what string) {
+	w.t.Helper()
+	for range 5 {
+		_, err := w.look()
+		if err == nil {
+			return
+		}
+		if neg.OutcomeOf(err) == neg.Blocked {
+			w.t.Fatalf("%s: %v", what, err)
+		}
+	}
+	w.t.Fatalf("%s: not after five looks", what)
+}
+
+// TestBackendCalls counts: what a look at a Service with a backend service costs more.
+func TestBackendCalls(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(3, with(exposed(port80), neg.AnnotationBackendService, asking))
+	w.mustLook()
+	w.reset()
+	w.mustLook()
+	got := map[string]int{}
+	for verb, calls := range w.gce.Stats().Verbs {
+		got[verb] = int(calls)
+	}
+	want := map[string]int{"networkEndpointGroups.listNetworkEndpoints": 3, "backendServices.get": 1, "healthChecks.get": 1}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("a look that changes nothing (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff("c1 get services: 2\nc1 list endpointslices: 1\nc1 list pods: 1", w.kube.Calls().String()); d != "" {
+		t.Errorf("in the cluster (-want +got):\n%s", d)
+	}
+}
