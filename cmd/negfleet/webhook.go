@@ -68,8 +68,17 @@ func readWebhookCall(ctx context.Context, getenv func(string) string, name, base
 	if c.keys, err = caller.ParseKeys(getenv("NEGFLEET_CALLER_KEYS")); err != nil {
 		return nil, fmt.Errorf("NEGFLEET_CALLER_KEYS: %w", err)
 	}
-	if c.cluster, c.config, err = openCluster(ctx, getenv, name, reach); err != nil {
+	f, err := openFleet(getenv)
+	if err != nil {
 		return nil, err
+	}
+	if c.cluster, c.config, err = openCluster(ctx, f, name, reach); err != nil {
+		return nil, err
+	}
+	if reach {
+		if err := callsOut(ctx, f, c.cluster); err != nil {
+			return nil, err
+		}
 	}
 	path, err := c.keys.Sign(name)
 	if err != nil {
@@ -93,17 +102,17 @@ func readWebhookCall(ctx context.Context, getenv func(string) string, name, base
 	return c, nil
 }
 
-// openCluster finds the cluster's entry and, where it is to be reached, the way to it.
-func openCluster(ctx context.Context, getenv func(string) string, name string, reach bool) (config.Cluster, *rest.Config, error) {
+func openFleet(getenv func(string) string) (*fleet.Fleet, error) {
 	env, err := config.ReadEnv(getenv)
 	if err != nil {
-		return config.Cluster{}, nil, err
+		return nil, err
 	}
 	google := fleet.Google{ContainerEndpoint: env.ContainerEndpoint, GatewayEndpoint: env.GatewayEndpoint}
-	f, err := fleet.New(env.FleetFile, slog.New(slog.DiscardHandler), time.Now, fleet.WithGoogle(google))
-	if err != nil {
-		return config.Cluster{}, nil, err
-	}
+	return fleet.New(env.FleetFile, slog.New(slog.DiscardHandler), time.Now, fleet.WithGoogle(google))
+}
+
+// openCluster finds the cluster's entry and, where it is to be reached, the way to it.
+func openCluster(ctx context.Context, f *fleet.Fleet, name string, reach bool) (config.Cluster, *rest.Config, error) {
 	if reach {
 		return f.Config(ctx, name)
 	}
@@ -116,6 +125,18 @@ func openCluster(ctx context.Context, getenv func(string) string, name string, r
 		return entry, nil, fmt.Errorf("cluster %q is not in the fleet file", name)
 	}
 	return entry, nil, nil
+}
+
+// callsOut refuses a GKE cluster whose control plane could not call the function.
+func callsOut(ctx context.Context, f *fleet.Fleet, entry config.Cluster) error {
+	out, err := f.CallsOut(ctx, entry)
+	if err != nil {
+		return fmt.Errorf("cluster %s: whether its control plane calls URLs outside: %w", entry.Name, err)
+	}
+	if !out {
+		return fmt.Errorf("cluster %s: its control plane has egress NONE and calls no webhook by URL; change it: gcloud container clusters update --control-plane-egress=VIA_CONTROL_PLANE", entry.Name)
+	}
+	return nil
 }
 
 func (c *webhookCall) render(_ context.Context, out io.Writer) error {
@@ -162,7 +183,11 @@ func (c *webhookCall) rotate(ctx context.Context, out io.Writer) error {
 }
 
 func removeWebhook(ctx context.Context, getenv func(string) string, name string, out io.Writer) error {
-	_, config, err := openCluster(ctx, getenv, name, true)
+	f, err := openFleet(getenv)
+	if err != nil {
+		return err
+	}
+	_, config, err := openCluster(ctx, f, name, true)
 	if err != nil {
 		return err
 	}

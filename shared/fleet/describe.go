@@ -68,6 +68,16 @@ const (
 	addOnRetry   = time.Minute      // after a failure
 )
 
+// CallsOut tells whether a cluster's control plane calls URLs outside, as a webhook needs.
+// GKE's do unless their egress is NONE; of others it is taken for granted.
+func (f *Fleet) CallsOut(ctx context.Context, entry config.Cluster) (bool, error) {
+	if entry.Resource == (neg.GKECluster{}) {
+		return true, nil
+	}
+	c, err := f.describe(ctx, entry.Resource, addOnAge)
+	return !c.EgressNone, err
+}
+
 // HTTPLoadBalancing tells the state of a cluster's add-on. While the container API fails
 // the last answer stands; it is unknown only if there never was one.
 func (f *Fleet) HTTPLoadBalancing(ctx context.Context, entry config.Cluster) AddOn {

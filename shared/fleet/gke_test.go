@@ -352,6 +352,22 @@ func TestDownIsNotMoved(t *testing.T) {
 	}
 }
 
+// TestCallsOut: a control plane without egress cannot ask the webhook.
+func TestCallsOut(t *testing.T) {
+	entry := config.Cluster{Name: "c1", Resource: neg.GKECluster{Project: "p1", Location: "us-central1", Name: "prod"}}
+	for mode, want := range map[string]bool{"NONE": false, "VIA_CONTROL_PLANE": true} {
+		w := newCloud(t, "{gke: "+prod+"}")
+		w.seed(map[string]any{"controlPlaneEgress": map[string]any{"mode": mode}})
+		if got, err := w.CallsOut(t.Context(), entry); got != want || err != nil {
+			t.Errorf("%s: %t, %v", mode, got, err)
+		}
+	}
+	w := newCloud(t, "{gke: "+prod+"}")
+	if got, err := w.CallsOut(t.Context(), config.Cluster{Name: "c2"}); !got || err != nil {
+		t.Errorf("no GKE cluster: %t, %v", got, err)
+	}
+}
+
 // TestHTTPLoadBalancing: the last answer stands while there is none, and is renewed.
 func TestHTTPLoadBalancing(t *testing.T) {
 	w := newCloud(t, "{gke: "+prod+"}")

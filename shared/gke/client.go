@@ -59,6 +59,7 @@ type Cluster struct {
 	DNSExternal         bool   // and reachable from outside the cluster's network
 
 	HTTPLoadBalancing bool // GKE's own NEG controller is on
+	EgressNone        bool // the control plane calls no URL outside
 }
 
 // A Listing is all clusters of a project that the API could see.
@@ -109,6 +110,7 @@ func read(project string, got *container.Cluster) (Cluster, error) {
 	if a := got.AddonsConfig; a != nil && a.HttpLoadBalancing != nil {
 		c.HTTPLoadBalancing = !a.HttpLoadBalancing.Disabled
 	}
+	c.EgressNone = got.ControlPlaneEgress != nil && got.ControlPlaneEgress.Mode == "NONE"
 	if got.MasterAuth != nil {
 		var err error
 		if c.CA, err = base64.StdEncoding.DecodeString(got.MasterAuth.ClusterCaCertificate); err != nil {

@@ -37,6 +37,8 @@ func TestGet(t *testing.T) {
 		given object
 		want  gke.Cluster
 	}{
+		"no calls out": {object{"addonsConfig": nil, "controlPlaneEgress": object{"mode": "NONE"}}, gke.Cluster{HTTPLoadBalancing: true, EgressNone: true}},
+		"calls out":    {object{"addonsConfig": nil, "controlPlaneEgress": object{"mode": "VIA_CONTROL_PLANE"}}, gke.Cluster{HTTPLoadBalancing: true}},
 		"nothing said": {object{"addonsConfig": nil}, gke.Cluster{HTTPLoadBalancing: true}},
 		"an old public one": {
 			object{"endpoint": "203.0.113.1", "masterAuth": object{"clusterCaCertificate": "Y2E="}, "addonsConfig": object{"httpLoadBalancing": object{"disabled": true}}},

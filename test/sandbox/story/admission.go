@@ -37,7 +37,7 @@ func gatedWorkloads(ctx context.Context, t *teller) (string, error) {
 		return "", err
 	}
 	if got := plain.Annotations[neg.AnnotationNEG]; got != `{"ingress":true}` {
-		return "", fmt.Errorf("Service plain has %s %q", neg.AnnotationNEG, got)
+		return "", fmt.Errorf("the Service plain has %s %q", neg.AnnotationNEG, got)
 	}
 	want := map[string][]string{
 		"deployment": {neg.GateNEG}, "job": {neg.GateNEG}, "statefulset": {"example.com/warm", neg.GateNEG},
@@ -52,7 +52,7 @@ func gatedWorkloads(ctx context.Context, t *teller) (string, error) {
 		for _, p := range list.Items {
 			gates := gatesOf(&p)
 			if !slices.Equal(gates, want[p.Labels["app"]]) {
-				return "", fmt.Errorf("Pod %s has gates %v, want %v", p.Name, gates, want[p.Labels["app"]])
+				return "", fmt.Errorf("the Pod %s has gates %v, want %v", p.Name, gates, want[p.Labels["app"]])
 			}
 			lines = append(lines, p.Name+": "+strings.Join(gates, ", "))
 		}
