@@ -54,6 +54,8 @@ var reconcileSteps = []step{
 	{"kubectl replace --force: nothing is torn down", replaceForce},
 	{"a malformed annotation: an Event says what is wrong, the cloud stays as it is", malformedAnnotation},
 	{"policy observe: a plan in the log, no write", observePolicy},
+	{"a backend service by annotation, a load balancer of the user's before it: its health checks find every Pod", managedBackendService},
+	{"the annotation goes: the groups leave, what the URL map still uses is told, and goes with it", backendServiceInUse},
 	{"delete the Services: no group remains, the custom-named included", deleteServices},
 }
 
