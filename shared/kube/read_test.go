@@ -36,22 +36,22 @@ func TestService(t *testing.T) {
 		change func(*corev1.Service)
 		want   *neg.Service
 	}{
-		"plain": {func(*corev1.Service) {}, &neg.Service{Type: "ClusterIP", HasSelector: true, Ports: tcp80}},
+		"plain": {func(*corev1.Service) {}, &neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Ports: tcp80}},
 		"annotated, two ports": {
 			func(s *corev1.Service) {
 				s.Annotations = annotations
 				s.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 80}, {Name: "dns", Port: 53, Protocol: "UDP"}}
 			},
-			&neg.Service{Type: "ClusterIP", HasSelector: true, Annotations: annotations, Ports: []neg.ServicePort{{Name: "http", Port: 80, Protocol: "TCP"}, {Name: "dns", Port: 53, Protocol: "UDP"}}},
+			&neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Annotations: annotations, Ports: []neg.ServicePort{{Name: "http", Port: 80, Protocol: "TCP"}, {Name: "dns", Port: 53, Protocol: "UDP"}}},
 		},
-		"headless":      {func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }, &neg.Service{Type: "ClusterIP", HasSelector: true, Ports: tcp80}},
+		"headless":      {func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }, &neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Ports: tcp80}},
 		"no selector":   {func(s *corev1.Service) { s.Spec.Selector = nil }, &neg.Service{Type: "ClusterIP", Ports: tcp80}},
 		"external name": {func(s *corev1.Service) { s.Spec = corev1.ServiceSpec{Type: "ExternalName", ExternalName: "x.test"} }, &neg.Service{Type: "ExternalName"}},
 		"being deleted": {
 			func(s *corev1.Service) {
 				s.DeletionTimestamp, s.Finalizers = &metav1.Time{Time: time.Unix(1, 0)}, []string{"example.test/x"}
 			},
-			&neg.Service{Type: "ClusterIP", HasSelector: true, Deleting: true, Ports: tcp80},
+			&neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Deleting: true, Ports: tcp80},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -78,6 +78,7 @@ func slice(s *discoveryv1.EndpointSlice) neg.Slice {
 	}
 	for _, e := range s.Endpoints {
 		se := neg.SliceEndpoint{Addresses: e.Addresses, Terminating: e.Conditions.Terminating != nil && *e.Conditions.Terminating}
+		se.Unready = e.Conditions.Ready != nil && !*e.Conditions.Ready
 		if e.NodeName != nil {
 			se.Node = *e.NodeName
 		}

@@ -8,6 +8,7 @@ type Service struct {
 	Annotations     map[string]string
 	Type            string // ClusterIP, NodePort, LoadBalancer, ExternalName
 	HasSelector     bool
+	Selector        map[string]string
 	Deleting        bool // metadata.deletionTimestamp is set
 	Ports           []ServicePort
 }
@@ -56,6 +57,7 @@ type SliceEndpoint struct {
 	Node        string
 	Pod         string // its Pod's name; empty for an endpoint that is no Pod
 	Terminating bool
+	Unready     bool // it waits for its containers or for a gate
 }
 
 // An IngressPort is a Service port that an Ingress of a GCE class sends traffic to, by

@@ -21,22 +21,6 @@ const (
 	ReasonUnused      = "BackendServiceUnused"
 )
 
-// A Condition is the gate's condition of a Pod.
-type Condition struct {
-	Open    bool
-	Reason  string
-	Message string
-}
-
-// A Pod is one that carries the gate.
-type Pod struct {
-	Name  string
-	UID   string
-	IP    netip.Addr
-	Ready time.Time // when its containers became ready; zero: they are not
-	Gate  Condition // as it is
-}
-
 // A Port is an exposed port of the Service with its groups, one for each zone.
 type Port struct {
 	Number int32
@@ -70,11 +54,14 @@ var DefaultRules = Rules{Timeout: 10 * time.Minute, Settle: 5 * time.Second}
 //	those asked for are missing or lead nowhere              open, after settling: BackendServiceUnused
 //	none is asked for, none is heard                         open, after settling: LoadBalancerNegWithoutHealthCheck
 //	the time-out is over                                     open: LoadBalancerNegTimeout
-func Decide(pod Pod, ports []Port, now time.Time, rules Rules) Condition {
+func Decide(pod neg.GatedPod, ports []Port, now time.Time, rules Rules) neg.Gate {
 	if pod.Gate.Open {
 		return pod.Gate
 	}
-	verdict := Condition{true, ReasonReady, "the Pod belongs to no network endpoint group"}
+	if !pod.IP.IsValid() && len(ports) > 0 {
+		return wait(ReasonNotAttached, "the Pod has no address yet")
+	}
+	verdict := neg.Gate{Open: true, Reason: ReasonReady, Message: "the Pod belongs to no network endpoint group"}
 	for i, port := range ports {
 		v := decidePort(pod, port, now, rules)
 		if i == 0 || worse(v, verdict) {
@@ -82,24 +69,24 @@ func Decide(pod Pod, ports []Port, now time.Time, rules Rules) Condition {
 		}
 	}
 	if !verdict.Open && !pod.Ready.IsZero() && now.Sub(pod.Ready) >= rules.Timeout {
-		return Condition{true, ReasonTimeout, fmt.Sprintf("not healthy within %s; at last: %s", rules.Timeout, verdict.Message)}
+		return neg.Gate{Open: true, Reason: ReasonTimeout, Message: fmt.Sprintf("not healthy within %s; at last: %s", rules.Timeout, verdict.Message)}
 	}
 	return verdict
 }
 
 // worse prefers what waits, then what is open for want of anything better.
-func worse(a, b Condition) bool {
+func worse(a, b neg.Gate) bool {
 	if a.Open != b.Open {
 		return !a.Open
 	}
 	return a.Open && a.Reason != ReasonReady && b.Reason == ReasonReady
 }
 
-func wait(reason, format string, args ...any) Condition {
-	return Condition{false, reason, fmt.Sprintf(format, args...)}
+func wait(reason, format string, args ...any) neg.Gate {
+	return neg.Gate{Open: false, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-func decidePort(pod Pod, port Port, now time.Time, rules Rules) Condition {
+func decidePort(pod neg.GatedPod, port Port, now time.Time, rules Rules) neg.Gate {
 	group, seen, attached := find(port, pod.IP)
 	if !attached {
 		return wait(ReasonNotAttached, "port %d: %s is in none of the groups %s yet", port.Number, pod.IP, names(port.Groups))
@@ -111,7 +98,7 @@ func decidePort(pod Pod, port Port, now time.Time, rules Rules) Condition {
 		}
 	}
 	if healthy := healthyIn(seen); healthy != "" {
-		return Condition{true, ReasonReady, fmt.Sprintf("healthy in backend service %s, by group %s", healthy, group)}
+		return neg.Gate{Open: true, Reason: ReasonReady, Message: fmt.Sprintf("healthy in backend service %s, by group %s", healthy, group)}
 	}
 	if len(seen) > 0 {
 		return wait(ReasonNotReady, "%s", unhealthy(port, group, seen))
@@ -150,7 +137,7 @@ func holds(s neg.BackendService, group neg.GroupID) bool {
 }
 
 // hear says whether to wait for a backend service that is in use.
-func hear(port Port, group neg.GroupID, id neg.BackendServiceID, holds bool, seen []neg.Health) (Condition, bool) {
+func hear(port Port, group neg.GroupID, id neg.BackendServiceID, holds bool, seen []neg.Health) (neg.Gate, bool) {
 	if !holds {
 		return wait(ReasonNotAttached, "group %s is not in backend service %s yet", group, id), true
 	}
@@ -161,7 +148,7 @@ func hear(port Port, group neg.GroupID, id neg.BackendServiceID, holds bool, see
 	if seen[i].State != neg.Healthy {
 		return wait(ReasonNotReady, "%s", unhealthy(port, group, seen[i:i+1])), true
 	}
-	return Condition{}, false
+	return neg.Gate{}, false
 }
 
 func healthyIn(seen []neg.Health) string {
@@ -215,17 +202,17 @@ func heardElsewhere(port Port) (neg.BackendServiceID, bool) {
 
 // settle opens the gate of a Pod that no load balancer leads to, a little later: a
 // backend service that was just connected may not have been heard of yet.
-func settle(pod Pod, port Port, group neg.GroupID, now time.Time, rules Rules) Condition {
+func settle(pod neg.GatedPod, port Port, group neg.GroupID, now time.Time, rules Rules) neg.Gate {
 	if pod.Ready.IsZero() || now.Sub(pod.Ready) < rules.Settle {
 		return wait(ReasonNotReady, "in group %s; no load balancer is heard of it yet", group)
 	}
 	switch {
 	case len(port.Absent) > 0:
-		return Condition{true, ReasonUnused, fmt.Sprintf("in group %s; backend service %s does not exist", group, port.Absent[0])}
+		return neg.Gate{Open: true, Reason: ReasonUnused, Message: fmt.Sprintf("in group %s; backend service %s does not exist", group, port.Absent[0])}
 	case len(port.Asked) > 0:
-		return Condition{true, ReasonUnused, fmt.Sprintf("in group %s; no load balancer refers to backend service %s", group, port.Asked[0].ID)}
+		return neg.Gate{Open: true, Reason: ReasonUnused, Message: fmt.Sprintf("in group %s; no load balancer refers to backend service %s", group, port.Asked[0].ID)}
 	}
-	return Condition{true, ReasonNoCheck, fmt.Sprintf("in group %s, which no load balancer checks", group)}
+	return neg.Gate{Open: true, Reason: ReasonNoCheck, Message: fmt.Sprintf("in group %s, which no load balancer checks", group)}
 }
 
 func names(groups []Group) string {

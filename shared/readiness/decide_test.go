@@ -98,7 +98,7 @@ func TestDecide(t *testing.T) {
 		{"no time-out before the containers are ready", []readiness.Port{port(80, used, group(a, "10.64.0.1 shop=UNHEALTHY"))}, -1, false, "LoadBalancerNegNotReady"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			pod := readiness.Pod{Name: "web-1", IP: one}
+			pod := neg.GatedPod{Name: "web-1", IP: one}
 			if tc.since >= 0 {
 				pod.Ready = noon.Add(-tc.since)
 			}

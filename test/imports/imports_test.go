@@ -27,7 +27,7 @@ var own = map[string][]string{
 	"shared/neg":       {},
 	"shared/telemetry": {},
 	"shared/plan":      {"shared/neg"},
-	"shared/readiness": {"shared/neg"},
+	"shared/readiness": {"shared/neg", "shared/plan"},
 	"shared/caller":    {"shared/neg"},
 	"shared/audit":     {"shared/neg"},
 	"shared/config":    {"shared/neg"},
@@ -78,7 +78,7 @@ var others = map[string][]string{
 var never = map[string][]string{
 	"shared/neg":       {"*"},
 	"shared/plan":      {"*"},
-	"shared/readiness": {"*"},
+	"shared/readiness": {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
 	"shared/caller":    {"*"},
 	"shared/audit":     {"*"},
 	"shared/telemetry": {"*"},

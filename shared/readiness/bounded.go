@@ -1,0 +1,65 @@
+package readiness
+
+import (
+	"context"
+
+	"github.com/negfleet/negfleet/shared/neg"
+)
+
+// maxInFlight bounds the calls to one cluster that are under way, so that one which hangs
+// leaves connections and memory to the others. Waiting between looks takes no place.
+const maxInFlight = 40
+
+func (f *Follower) crowd(cluster string) chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.crowds == nil {
+		f.crowds = map[string]chan struct{}{}
+	}
+	if f.crowds[cluster] == nil {
+		f.crowds[cluster] = make(chan struct{}, maxInFlight) // opened before: one of the fleet file's
+	}
+	return f.crowds[cluster]
+}
+
+// bounded is a Cluster whose calls are.
+type bounded struct {
+	cluster Cluster
+	room    chan struct{}
+}
+
+func within[T any](ctx context.Context, room chan struct{}, call func() (T, error)) (answer T, err error) {
+	select {
+	case room <- struct{}{}:
+	case <-ctx.Done():
+		return answer, ctx.Err()
+	}
+	defer func() { <-room }()
+	return call()
+}
+
+func (b bounded) Exposed(ctx context.Context, namespace string) ([]neg.Service, error) {
+	return within(ctx, b.room, func() ([]neg.Service, error) { return b.cluster.Exposed(ctx, namespace) })
+}
+
+func (b bounded) IngressPorts(ctx context.Context, namespace string) ([]neg.IngressPort, error) {
+	return within(ctx, b.room, func() ([]neg.IngressPort, error) { return b.cluster.IngressPorts(ctx, namespace) })
+}
+
+func (b bounded) GatedPods(ctx context.Context, namespace string, selector map[string]string, gates []string) ([]neg.GatedPod, error) {
+	return within(ctx, b.room, func() ([]neg.GatedPod, error) { return b.cluster.GatedPods(ctx, namespace, selector, gates) })
+}
+
+func (b bounded) Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error) {
+	return within(ctx, b.room, func() ([]neg.Slice, error) { return b.cluster.Slices(ctx, k) })
+}
+
+func (b bounded) SetGate(ctx context.Context, p neg.GatedPod, gate neg.Gate) error {
+	_, err := within(ctx, b.room, func() (struct{}, error) { return struct{}{}, b.cluster.SetGate(ctx, p, gate) })
+	return err
+}
+
+func (b bounded) RenewLease(ctx context.Context, holder string) error {
+	_, err := within(ctx, b.room, func() (struct{}, error) { return struct{}{}, b.cluster.RenewLease(ctx, holder) })
+	return err
+}

@@ -1,0 +1,126 @@
+package readiness
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/negfleet/negfleet/shared/neg"
+)
+
+// A look is one reading of a key's Pods and of what the load balancers say of them, and
+// the gates set by it.
+type look struct {
+	f     *Follower
+	key   neg.Key
+	scope Scope
+	log   *slog.Logger
+}
+
+// seen is what a look leaves.
+type seen struct {
+	waiting int                 // gates that were not open when it began
+	changed time.Time           // when one of their Pods last changed
+	gates   map[gateID]neg.Gate // what it decided
+	strays  []neg.Key           // Services with a live endpoint in no group
+	cloud   error               // what the Compute API did not answer
+}
+
+type gateID struct{ uid, gate string }
+
+func (l *look) run(ctx context.Context) (seen, error) {
+	pods, services, err := l.readPods(ctx)
+	s := seen{waiting: len(pods), gates: map[gateID]neg.Gate{}}
+	if err != nil || len(pods) == 0 {
+		return s, err
+	}
+	readings, cloud, err := l.read(ctx, services, pods)
+	if err != nil {
+		return s, err
+	}
+	s.cloud = cloud
+	now := l.f.Now()
+	var changes []change
+	for _, p := range pods {
+		if p.Changed.After(s.changed) {
+			s.changed = p.Changed
+		}
+		ports, doubt := portsOf(p, readings)
+		verdict := Decide(p, ports, now, l.f.Rules)
+		if !doubt.lets(verdict) {
+			verdict = p.Gate
+		}
+		s.gates[gateID{p.UID, p.Type}] = verdict
+		if verdict != p.Gate {
+			changes = append(changes, change{p, verdict})
+		}
+	}
+	if err := l.set(ctx, changes); err != nil {
+		return s, err
+	}
+	s.strays, err = l.findStrays(ctx, readings, pods)
+	return s, err
+}
+
+// portsOf are the ports of all Services that select a Pod, and the worst doubt of them.
+func portsOf(p neg.GatedPod, readings []reading) (ports []Port, worst doubt) {
+	for _, r := range readings {
+		if r.service.Selects(p.Labels) {
+			ports = append(ports, r.ports...)
+			worst = max(worst, r.doubt)
+		}
+	}
+	return ports, worst
+}
+
+// A change is a gate to be written.
+type change struct {
+	pod  neg.GatedPod
+	gate neg.Gate
+}
+
+func (l *look) set(ctx context.Context, changes []change) error {
+	errs := make([]error, len(changes))
+	var g errgroup.Group
+	g.SetLimit(width)
+	for i, c := range changes {
+		g.Go(func() error {
+			errs[i] = l.scope.Cluster.SetGate(ctx, c.pod, c.gate)
+			if errs[i] == nil && c.gate.Open {
+				l.log.InfoContext(ctx, "gate opened", "pod", c.pod.String(), "gate", c.pod.Type, "reason", c.gate.Reason, "why", c.gate.Message)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // errors are in errs
+	return errors.Join(errs...)
+}
+
+// findStrays re-reads the slices of Services that a waiting Pod is in no group of.
+func (l *look) findStrays(ctx context.Context, readings []reading, pods []neg.GatedPod) (keys []neg.Key, err error) {
+	for _, r := range readings {
+		if r.doubt == ofGroups || l.scope.Foreign {
+			continue
+		}
+		var lost []neg.GatedPod
+		for _, p := range pods {
+			if r.service.Selects(p.Labels) && outside(p, r.ports) {
+				lost = append(lost, p)
+			}
+		}
+		if len(lost) == 0 {
+			continue
+		}
+		endpoints, err := l.scope.Cluster.Slices(ctx, r.service.Key)
+		if err != nil {
+			return nil, err
+		}
+		if strays(lost, r.ports, endpoints) {
+			keys = append(keys, r.service.Key)
+		}
+	}
+	return keys, nil
+}

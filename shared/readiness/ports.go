@@ -1,0 +1,97 @@
+package readiness
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+)
+
+// A wanted port is one that should have groups, before anything was read of the cloud.
+type wanted struct {
+	number int32
+	group  string // name of its groups
+	asked  []neg.BackendServiceID
+	// broken: the Service has no such port to serve. Its groups count while there are any.
+	broken bool
+}
+
+// wantedOf returns the ports of a Service that should have groups, and the zones where
+// these may be. An annotation that cannot be read changes nothing in the cloud, so what
+// neg-status says still holds.
+func wantedOf(scope Scope, svc *neg.Service, ingress []neg.IngressPort) (ports []wanted, zones []neg.Zone) {
+	status, _ := neg.ParseStatus(svc.Annotations[neg.AnnotationStatus]) // one that nobody can read is as good as none
+	exposure, err := neg.ParseExposure(svc.Annotations[neg.AnnotationNEG])
+	zones = zoneSet(scope.Zones, exposure.Zones, status.Zones)
+	if scope.Foreign || err != nil {
+		for _, number := range slices.Sorted(maps.Keys(status.Groups)) {
+			ports = append(ports, wanted{number: number, group: status.Groups[number]})
+		}
+	} else {
+		asked, _ := plan.Ports(plan.Input{UID: scope.UID, Project: scope.Project, Service: svc, Exposure: exposure, Ingress: ingress})
+		for _, p := range asked {
+			ports = append(ports, wanted{number: p.Number, group: p.Group, broken: !serves(svc, p.Number)})
+		}
+	}
+	for i := range ports {
+		ports[i].asked = askedBy(svc, ports[i])
+	}
+	return ports, zones
+}
+
+func zoneSet(lists ...[]neg.Zone) []neg.Zone {
+	all := slices.Concat(lists...)
+	all = slices.DeleteFunc(all, func(z neg.Zone) bool { return z == neg.AllZones })
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func serves(svc *neg.Service, number int32) bool {
+	p, ok := svc.Port(number)
+	return ok && svc.Type != "ExternalName" && (p.Protocol == "TCP" || p.Protocol == "")
+}
+
+// askedBy are the backend services that the annotations ask for. What is wrong with these
+// reconcile says; here it asks for nothing.
+func askedBy(svc *neg.Service, p wanted) (ids []neg.BackendServiceID) {
+	if value, ok := svc.Annotations[neg.AnnotationBackendService]; ok {
+		managed, _ := neg.ParseManaged(value)
+		for _, m := range managed {
+			if m.Port != p.number {
+				continue
+			}
+			if m.ID.Name == "" {
+				m.ID.Name = p.group
+			}
+			ids = append(ids, m.ID)
+		}
+	}
+	attached, _ := neg.ParseAutoneg(svc.Key, svc.Annotations, neg.DefaultTemplate)
+	for _, a := range attached {
+		if a.Port == p.number && !slices.Contains(ids, a.ID) {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
+}
+
+// strays tells whether one of the Pods has an endpoint in the slices that is live, while
+// its address is in none of the groups of some port.
+func strays(pods []neg.GatedPod, ports []Port, endpoints []neg.Slice) bool {
+	live := map[string]bool{}
+	for _, s := range endpoints {
+		for _, e := range s.Endpoints {
+			live[e.Pod] = live[e.Pod] || !e.Terminating
+		}
+	}
+	return slices.ContainsFunc(pods, func(p neg.GatedPod) bool { return live[p.Name] && outside(p, ports) })
+}
+
+// outside tells whether a Pod with an address is in no group of some port.
+func outside(p neg.GatedPod, ports []Port) bool {
+	return p.IP.IsValid() && slices.ContainsFunc(ports, func(port Port) bool {
+		_, _, attached := find(port, p.IP)
+		return !attached
+	})
+}
