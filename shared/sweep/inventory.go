@@ -1,0 +1,100 @@
+package sweep
+
+import (
+	"time"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/presence"
+)
+
+// An Inventory is the evidence of one sweep.
+type Inventory struct {
+	At       time.Time // when the reading began
+	Projects []Project
+	Clusters []Cluster
+}
+
+// A Project is what was listed of one.
+type Project struct {
+	Name      string
+	Resources []Resource
+	// Missing are the zones whose groups could not be listed.
+	Missing []string
+	// Failed is why the groups could not be listed at all.
+	Failed string
+	// Unused is why it is not known what uses what: backend services could not be listed.
+	UsesFailed string
+}
+
+// A Kind is a kind of resource, in the words of a report.
+type Kind string
+
+// The kinds.
+const (
+	Group          Kind = "group"
+	BackendService Kind = "backend service"
+	HealthCheck    Kind = "health check"
+)
+
+// A Resource is one that may be ours.
+type Resource struct {
+	Kind        Kind
+	Name        string      // ZONE/NAME, REGION/NAME or global/NAME
+	Group       neg.GroupID // of a group
+	Description string
+	Size        int       // endpoints of a group
+	Created     time.Time // zero: unknown
+	Uses        []Use
+}
+
+// A Use is something that refers to a resource.
+type Use struct {
+	By   string
+	Mark string // description of the entry that does
+}
+
+// A Cluster is what the fleet file says of one, and what was read of it.
+type Cluster struct {
+	Name, UID, Project string
+	Gone               string // report or delete: what is done about its groups once it is gone
+	Skip               string // why negfleet keeps no groups here; empty: it does
+	Presence           presence.Verdict
+
+	// Unlisted is why its Services or slices are not known, of one that is alive.
+	Unlisted string
+	// Services are those that exist, by key. None at all is no answer: every API server has
+	// a Service of its own.
+	Services map[neg.Key]Service
+	// Endpoints are the live ones in the slices of a Service; none where it has no slice.
+	Endpoints map[neg.Key]int
+	// Waiting are the namespaces in which Pods wait for gates, and how many.
+	Waiting map[string]int
+	// Instances says of a gone cluster's group with endpoints which of its instances is still
+	// there, or why that is not known; empty: all are gone.
+	Instances map[neg.GroupID]string
+}
+
+// A Service is what the sweep keeps of one.
+type Service struct {
+	Asks     bool // for groups, or has a status that names some
+	Deleting bool
+	Ports    []int32 // that are exposed by number
+	Status   neg.Status
+}
+
+// ServiceOf reduces a Service.
+func ServiceOf(s *neg.Service) Service {
+	out := Service{Deleting: s.Deleting}
+	value, asks := s.Annotations[neg.AnnotationNEG]
+	status, has := s.Annotations[neg.AnnotationStatus]
+	out.Asks = asks || has
+	out.Status, _ = neg.ParseStatus(status) // one that cannot be read names nothing
+	if e, err := neg.ParseExposure(value); asks && err == nil && s.Type != "ExternalName" {
+		for _, p := range e.Ports {
+			if _, exists := s.Port(p.Port); exists {
+				out.Ports = append(out.Ports, p.Port)
+			}
+		}
+	}
+	return out
+}

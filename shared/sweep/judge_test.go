@@ -1,0 +1,178 @@
+package sweep
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/presence"
+)
+
+// gone is c1 proved gone, with the groups of its instances asked about.
+func gone(in *Inventory, what string) {
+	c := &in.Clusters[0]
+	c.Presence = presence.Verdict{Presence: presence.Gone, Evidence: []string{"every location of the project answered, and none has it"}}
+	c.Gone, c.Services, c.Endpoints = what, nil, nil
+	c.Instances = map[neg.GroupID]string{in.Projects[0].Resources[0].Group: ""}
+}
+
+// TestJudge: each row is the small world with one thing changed, and what it makes of the
+// group of web, which is wanted, and of the one of left, which nobody wants. Published says
+// whether the sweep acts on the latter.
+func TestJudge(t *testing.T) {
+	for name, c := range map[string]struct {
+		change    func(*Inventory)
+		web, left Verdict
+		because   string // in the evidence of left, or of web if that is what changed
+		published bool
+	}{
+		"a leak":  {func(*Inventory) {}, Wanted, Orphan, "cluster c1 has no Service shop/left", true},
+		"drifted": {func(in *Inventory) { in.Projects[0].Resources[0].Size = 1 }, Drifted, Orphan, "hold 1 endpoints, the slices have 2", true},
+		"drift is not known while a zone is silent": {func(in *Inventory) {
+			in.Projects[0].Resources[0].Size, in.Projects[0].Missing = 1, []string{"us-central1-b"}
+		}, Wanted, Orphan, "", true},
+		"drift is not known without a slice": {func(in *Inventory) { in.Clusters[0].Endpoints = nil }, Wanted, Orphan, "", true},
+		"a group that no status names": {func(in *Inventory) {
+			in.Clusters[0].Services[web] = Service{Asks: true}
+		}, Drifted, Orphan, "neg-status does not name it", true},
+		"a Service that asks for nothing": {func(in *Inventory) {
+			in.Clusters[0].Services[left] = Service{}
+		}, Wanted, Orphan, "Service shop/left of cluster c1 asks for no group", true},
+		"a Service that is being deleted": {func(in *Inventory) {
+			in.Clusters[0].Services[left] = Service{Deleting: true}
+		}, Wanted, Wanted, "", false},
+
+		"foreign, with our prefix": {func(in *Inventory) { in.Projects[0].Resources[1].Description = "mine" }, Wanted, Foreign, "does not say whose it is", false},
+		"foreign, with our token": {func(in *Inventory) {
+			in.Projects[0].Resources[1].Description = `see ` + neg.Token(uid, left)
+		}, Wanted, Foreign, "does not say whose it is", false},
+		"our description, cut off": {func(in *Inventory) {
+			r := &in.Projects[0].Resources[1]
+			r.Description = r.Description[:40]
+		}, Wanted, Foreign, "does not say whose it is", false},
+		"our description with another UID": {func(in *Inventory) {
+			r := &in.Projects[0].Resources[1]
+			r.Description = strings.Replace(r.Description, uid, otherUID, 1)
+		}, Wanted, Foreign, "its token does not fit", false},
+		"our description with another Service": {func(in *Inventory) {
+			r := &in.Projects[0].Resources[1]
+			r.Description = strings.Replace(r.Description, `"left"`, `"web2"`, 1)
+		}, Wanted, Foreign, "its token does not fit", false},
+		"a version that we do not read": {func(in *Inventory) {
+			r := &in.Projects[0].Resources[1]
+			r.Description = strings.Replace(r.Description, `"negfleet":1`, `"negfleet":2`, 1)
+		}, Wanted, Foreign, "does not say whose it is", false},
+
+		"a cluster missing from the fleet file":  {func(in *Inventory) { in.Clusters = nil }, Unknown, Unknown, "the fleet file has no such cluster", false},
+		"a cluster made anew under the old name": {func(in *Inventory) { in.Clusters[0].UID = otherUID }, Unknown, Unknown, "with UID " + uid + ", and the fleet file has no such cluster", false},
+		"a group outside the cluster's project":  {func(in *Inventory) { in.Clusters[0].Project = "p2" }, Unknown, Unknown, "has its groups in project p2", false},
+		"a cluster that does not answer": {func(in *Inventory) {
+			in.Clusters[0].Presence = presence.Verdict{Evidence: []string{"API server: no answer: timeout"}}
+		}, Unknown, Unknown, "cluster c1 is unknown: API server: no answer: timeout", false},
+		"a list of Services that failed": {func(in *Inventory) { in.Clusters[0].Unlisted = "page 2: 410 Gone" }, Unknown, Unknown, "cluster c1: page 2: 410 Gone", false},
+		"an empty list of Services":      {func(in *Inventory) { in.Clusters[0].Services = map[neg.Key]Service{} }, Unknown, Unknown, "no Service at all", false},
+		"backend services that were not listed": {func(in *Inventory) {
+			in.Projects[0].UsesFailed = "unreachable: regions/us-east1"
+		}, Wanted, Unknown, "whether something uses it is not known", false},
+		"used by somebody else": {func(in *Inventory) {
+			in.Projects[0].Resources[1].Uses = []Use{{By: "backend service global/shop", Mark: "by hand"}}
+		}, Wanted, InUse, "in use by backend service global/shop", false},
+		"used by its own entry": {func(in *Inventory) {
+			in.Projects[0].Resources[1].Uses = []Use{{By: "backend service global/shop", Mark: neg.BackendMark(uid, left)}}
+		}, Wanted, Orphan, "", true},
+		"used by an entry of another key": {func(in *Inventory) {
+			in.Projects[0].Resources[1].Uses = []Use{{By: "backend service global/shop", Mark: neg.BackendMark(uid, web)}}
+		}, Wanted, InUse, "", false},
+		"made a moment ago":          {func(in *Inventory) { in.Projects[0].Resources[1].Created = now.Add(-time.Minute) }, Wanted, Unknown, "created 1m0s ago", false},
+		"made in the future":         {func(in *Inventory) { in.Projects[0].Resources[1].Created = now.Add(time.Hour) }, Wanted, Unknown, "created -1h0m0s ago", false},
+		"of an age that nobody says": {func(in *Inventory) { in.Projects[0].Resources[1].Created = time.Time{} }, Wanted, Unknown, "does not say when", false},
+		"an API server restored from a backup": {func(in *Inventory) {
+			for i := range 18 {
+				k := neg.Key{Cluster: "c1", Namespace: "shop", Service: fmt.Sprintf("new-%d", i)}
+				in.Projects[0].Resources = append(in.Projects[0].Resources, groupOf(k, 0))
+			}
+		}, Wanted, Unknown, "19 of the 20 keys of cluster c1 are orphaned at once", false},
+
+		"gone, to be deleted":  {func(in *Inventory) { gone(in, "delete") }, OrphanOfGone, OrphanOfGone, "cluster c1 is gone: every location", true},
+		"gone, to be reported": {func(in *Inventory) { gone(in, "report") }, OrphanOfGone, OrphanOfGone, "cluster c1 is gone", false},
+		"gone, an instance is there": {func(in *Inventory) {
+			gone(in, "delete")
+			in.Clusters[0].Instances[in.Projects[0].Resources[0].Group] = "instance us-central1-a/vm-1 is there"
+		}, Unknown, OrphanOfGone, "", true},
+		"gone, instances not asked for": {func(in *Inventory) {
+			gone(in, "delete")
+			in.Clusters[0].Instances = nil
+		}, Unknown, OrphanOfGone, "", true},
+		"gone, used by somebody else": {func(in *Inventory) {
+			gone(in, "delete")
+			in.Projects[0].Resources[1].Uses = []Use{{By: "backend service global/shop"}}
+		}, OrphanOfGone, InUse, "in use by", false},
+		"gone, and GKE's own controller kept the groups": {func(in *Inventory) {
+			gone(in, "delete")
+			in.Clusters[0].Skip = "the fleet file says negs: gke"
+		}, Unknown, Unknown, "negs: gke", false},
+		"draining": {func(in *Inventory) {
+			in.Clusters[0].Presence.Presence = presence.Draining
+		}, Orphan, Orphan, "is draining", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := small()
+			webName, leftName := in.Projects[0].Resources[0].Name, in.Projects[0].Resources[1].Name
+			c.change(&in)
+			found := Judge(in)
+			verdicts, evidence := map[string]Verdict{}, ""
+			for _, f := range found {
+				verdicts[f.Resource] = f.Verdict
+				evidence += strings.Join(f.Evidence, "; ") + "\n"
+			}
+			if verdicts[webName] != c.web || verdicts[leftName] != c.left || !strings.Contains(evidence, c.because) {
+				t.Errorf("web %s, left %s; want %s, %s, because %q\n%s", verdicts[webName], verdicts[leftName], c.web, c.left, c.because, evidence)
+			}
+			published := false
+			for _, p := range Publish(in, found, Budget).Publications {
+				published = published || p.Key == left && p.Orphan
+			}
+			if published != c.published {
+				t.Errorf("published %t, want %t\n%s", published, c.published, evidence)
+			}
+		})
+	}
+}
+
+// TestMissing: a Service that asks for groups of a port and has none was missed.
+func TestMissing(t *testing.T) {
+	in := small()
+	in.Projects[0].Resources = in.Projects[0].Resources[1:]
+	want := "Service shop/web of cluster c1 asks for groups of port 80 and has none"
+	if found := Judge(in); len(found) != 2 || found[1].Verdict != Drifted || found[1].Evidence[0] != want {
+		t.Errorf("%+v", found)
+	}
+	in.Projects[0].Missing = []string{"us-central1-a"}
+	if found := Judge(in); len(found) != 1 {
+		t.Errorf("a zone is silent, and yet: %+v", found)
+	}
+}
+
+// TestLeakOfGKE: what GKE's own controller left of a gone cluster is reported, and what it
+// keeps in a living one is none of our business.
+func TestLeakOfGKE(t *testing.T) {
+	in := small()
+	r := &in.Projects[0].Resources[1]
+	r.Description = `{"cluster-uid":"` + uid + `","namespace":"shop","service-name":"left","port":"80"}`
+	r.Name = "us-central1-a/k8s1-01234567-shop-left-80-5104b449"
+	if found := Judge(in); len(found) != 1 {
+		t.Errorf("of a living cluster: %+v", found)
+	}
+	gone(&in, "delete")
+	found := Judge(in)
+	if len(found) != 2 || found[1].Verdict != OrphanOfGone || found[1].Held == "" || !strings.Contains(strings.Join(found[1].Evidence, "; "), "GKE's own controller made it for Service shop/left") {
+		t.Errorf("%+v", found)
+	}
+	for _, p := range Publish(in, found, Budget).Publications {
+		if p.Key == left {
+			t.Errorf("published %+v", p)
+		}
+	}
+}
