@@ -3,6 +3,7 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"os"
@@ -197,23 +198,29 @@ func TestKilled(t *testing.T) {
 	o := options(t)
 	argv := []string{"up", "--dir", o.Dir, "--bin", o.Bin, "--controlplane", o.ControlPlane, "--nodes", "3"}
 	cmd := exec.Command(filepath.Join(o.Bin, "sandbox"), argv...)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(time.Minute)
-	for {
-		if _, err := os.Stat(filepath.Join(o.Dir, "env")); err == nil {
-			break
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ready := func() bool { _, err := os.Stat(filepath.Join(o.Dir, "env")); return err == nil }
+	for giveUp := time.After(4 * time.Minute); !ready(); {
+		select {
+		case err := <-ended:
+			t.Fatalf("the sandbox ended: %v\n%s", err, said.String())
+		case <-giveUp:
+			_ = cmd.Process.Kill()
+			<-ended
+			t.Fatalf("no env file within four minutes\n%s", said.String())
+		case <-time.After(50 * time.Millisecond):
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("no env file within a minute")
-		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // killed, so it has an error
+	<-ended // killed, so it has an error
 	o.Nodes = 3
 	start(t, o)
 }

@@ -71,15 +71,31 @@ func notFound(err error) bool {
 // leadTo makes a URL map, a proxy and a forwarding rule.
 func leadTo(ctx context.Context, api *compute.Service, service string) error {
 	at := "projects/" + sandbox.Project + "/global/"
-	if _, err := api.UrlMaps.Insert(sandbox.Project, &compute.UrlMap{Name: "shop", DefaultService: at + "backendServices/" + service}).Context(ctx).Do(); err != nil {
-		return err
-	}
-	if _, err := api.TargetHttpProxies.Insert(sandbox.Project, &compute.TargetHttpProxy{Name: "shop", UrlMap: at + "urlMaps/shop"}).Context(ctx).Do(); err != nil {
-		return err
-	}
 	rule := &compute.ForwardingRule{Name: "shop", Target: at + "targetHttpProxies/shop", PortRange: "80", LoadBalancingScheme: "EXTERNAL_MANAGED"}
-	_, err := api.GlobalForwardingRules.Insert(sandbox.Project, rule).Context(ctx).Do()
-	return err
+	return inOrder(ctx, api,
+		api.UrlMaps.Insert(sandbox.Project, &compute.UrlMap{Name: "shop", DefaultService: at + "backendServices/" + service}).Context(ctx),
+		api.TargetHttpProxies.Insert(sandbox.Project, &compute.TargetHttpProxy{Name: "shop", UrlMap: at + "urlMaps/shop"}).Context(ctx),
+		api.GlobalForwardingRules.Insert(sandbox.Project, rule).Context(ctx),
+	)
+}
+
+// inOrder sends each call when the operation of the one before is done.
+func inOrder(ctx context.Context, api *compute.Service, calls ...interface {
+	Do(...googleapi.CallOption) (*compute.Operation, error)
+}) error {
+	for _, call := range calls {
+		op, err := call.Do()
+		for err == nil && op.Status != "DONE" {
+			op, err = api.GlobalOperations.Wait(sandbox.Project, op.Name).Context(ctx).Do()
+		}
+		if err != nil {
+			return err
+		}
+		if op.Error != nil {
+			return fmt.Errorf("%s %s: %s", op.OperationType, op.TargetLink, op.Error.Errors[0].Message)
+		}
+	}
+	return nil
 }
 
 // unhealthy says what is not HEALTHY of the three Pods behind the backend service.
@@ -140,12 +156,9 @@ func backendServiceInUse(ctx context.Context, t *teller) (string, error) {
 
 // withoutLoadBalancer undoes leadTo.
 func withoutLoadBalancer(ctx context.Context, api *compute.Service) error {
-	if _, err := api.GlobalForwardingRules.Delete(sandbox.Project, "shop").Context(ctx).Do(); err != nil {
-		return err
-	}
-	if _, err := api.TargetHttpProxies.Delete(sandbox.Project, "shop").Context(ctx).Do(); err != nil {
-		return err
-	}
-	_, err := api.UrlMaps.Delete(sandbox.Project, "shop").Context(ctx).Do()
-	return err
+	return inOrder(ctx, api,
+		api.GlobalForwardingRules.Delete(sandbox.Project, "shop").Context(ctx),
+		api.TargetHttpProxies.Delete(sandbox.Project, "shop").Context(ctx),
+		api.UrlMaps.Delete(sandbox.Project, "shop").Context(ctx),
+	)
 }
