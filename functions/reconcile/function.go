@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
 	"github.com/negfleet/negfleet/shared/reconcile"
 	"github.com/negfleet/negfleet/shared/scope"
 	"github.com/negfleet/negfleet/shared/telemetry"
@@ -57,6 +59,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 type Function struct {
 	Look    func(context.Context, neg.Key, reconcile.Turn) (reconcile.Result, error)
 	Turns   *reconcile.Turns
+	Gates   func(context.Context, neg.Key) error // asks readiness to follow a key
 	Log     *slog.Logger
 	Project string // of the logs
 }
@@ -79,7 +82,10 @@ func FromEnv(getenv func(string) string, log *slog.Logger) (*Function, error) {
 		},
 	}
 	turns := reconcile.NewTurns(env.LookInterval, budget)
-	return &Function{Look: r.Look, Turns: turns, Log: log, Project: env.PubSubProject}, nil
+	gates := func(ctx context.Context, k neg.Key) error {
+		return publisher.Publish(ctx, event.TopicGates, event.Message{Key: k, Reason: "looked", Source: "reconcile", Observed: time.Now()})
+	}
+	return &Function{Look: r.Look, Turns: turns, Gates: gates, Log: log, Project: env.PubSubProject}, nil
 }
 
 // ServeHTTP works one delivery off and answers it.
@@ -97,11 +103,34 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = f.Turns.Do(ctx, message.Key, request(message), func(ctx context.Context, t reconcile.Turn) (reconcile.Result, error) {
-			return f.Look(ctx, message.Key, t)
+			return f.look(ctx, message.Key, t)
 		})
 	}
 	outcome := event.Respond(w, err)
 	f.report(ctx, delivery, message, outcome, err, started)
+}
+
+// look looks, and wakes readiness where Pods may wait.
+func (f *Function) look(ctx context.Context, k neg.Key, t reconcile.Turn) (reconcile.Result, error) {
+	found, err := f.Look(ctx, k, t)
+	gates, wake := gatesOf(k, found)
+	if !wake {
+		return found, err
+	}
+	if woken := f.Gates(ctx, gates); woken != nil {
+		return found, errors.Join(err, woken)
+	}
+	return found, err
+}
+
+// gatesOf is the key that readiness should follow after a look, if any. It goes by what the
+// look saw more than by what it did: one that was broken off and came again did nothing.
+func gatesOf(k neg.Key, found reconcile.Result) (gates neg.Key, wake bool) {
+	if found.Ended {
+		return neg.Key{Cluster: k.Cluster, Namespace: k.Namespace}, true
+	}
+	attached := slices.ContainsFunc(found.Taken, func(s plan.Step) bool { return s.Op == plan.Attach })
+	return k, found.Unready || found.Skipped || attached
 }
 
 // request is what a message asks for. Those who watch clusters report on clusters; an
@@ -111,7 +140,7 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func request(m event.Message) reconcile.Delivery {
 	cloud := m.Source != "audit" && m.Source != "admission"
 	return reconcile.Delivery{
-		Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile" && m.Source != event.SourceResync,
+		Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile" && m.Source != "readiness" && m.Source != event.SourceResync,
 		Early: m.Source == "admission", Created: m.PodsCreated, Deleted: m.PodsDeleted,
 	}
 }

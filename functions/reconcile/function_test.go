@@ -40,6 +40,7 @@ type rig struct {
 	logs  bytes.Buffer
 	looks []string // key and chain of each
 	ends  error
+	gates []string // keys that readiness was asked to follow
 }
 
 func newRig(t testing.TB) *rig {
@@ -51,6 +52,7 @@ func newRig(t testing.TB) *rig {
 			return reconcile.Result{}, r.ends
 		},
 		Turns: reconcile.NewTurns(0, time.Minute),
+		Gates: func(_ context.Context, k neg.Key) error { r.gates = append(r.gates, k.String()); return nil },
 		Log:   telemetry.New(&r.logs, slog.LevelInfo), Project: "demo",
 	}
 	return r

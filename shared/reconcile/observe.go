@@ -37,6 +37,7 @@ func (l *look) observe(ctx context.Context) error {
 	if !thorough && len(names) == 0 && l.in.Service != nil && len(l.status.Groups) == 0 && len(l.backendIDs()) == 0 {
 		return nil
 	}
+	l.result.Ended = len(names) == 0
 	if !thorough && l.settled(names) {
 		if err := l.observeBackends(ctx, false); err != nil {
 			return err
@@ -316,6 +317,16 @@ func (l *look) presences() map[string]Presence {
 		}
 	}
 	return pods
+}
+
+// unready tells whether a live endpoint of the EndpointSlices is not ready.
+func (l *look) unready() bool {
+	for _, s := range l.in.Slices {
+		if slices.ContainsFunc(s.Endpoints, func(e neg.SliceEndpoint) bool { return e.Unready && !e.Terminating }) {
+			return true
+		}
+	}
+	return false
 }
 
 // readNodes takes the map of nodes, and reads it anew when it misses one.

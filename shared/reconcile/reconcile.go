@@ -149,6 +149,12 @@ type Result struct {
 	// Pods are those that have an endpoint in the EndpointSlices, as last read; nil when the
 	// Service asks for no groups and they were not read.
 	Pods map[string]Presence
+	// Unready: some live endpoint waits for its containers or for a gate.
+	Unready bool
+	// Ended: there is no such Service, or it asks for no groups any more.
+	Ended bool
+	// Skipped: negfleet keeps no groups in the cluster, and looked at nothing.
+	Skipped bool
 }
 
 // A Presence is what EndpointSlices show of a Pod.
@@ -197,11 +203,11 @@ func (r *Reconciler) Look(ctx context.Context, k neg.Key, turn Turn) (Result, er
 	}
 	if scope.Skip != "" {
 		log.InfoContext(ctx, "skipped", "why", scope.Skip)
-		return Result{}, nil
+		return Result{Skipped: true}, nil
 	}
 	l := &look{r: r, key: k, scope: scope, turn: turn, log: log}
 	err = l.run(ctx)
-	l.result.Pods = l.presences()
+	l.result.Pods, l.result.Unready = l.presences(), l.unready()
 	if errors.Is(err, ErrSuperseded) {
 		return l.result, err
 	}

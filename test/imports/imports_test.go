@@ -41,7 +41,7 @@ var own = map[string][]string{
 	"shared/gke":       {"shared/neg"},
 	"shared/presence":  {"shared/neg"},
 	"shared/fleet":     {"shared/neg", "shared/config", "shared/gke", "shared/kube", "shared/presence"},
-	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/reconcile", "shared/resync"},
+	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/readiness", "shared/reconcile", "shared/resync"},
 	"infra":            {},
 
 	"admission/mutate":       {"shared/neg", "shared/object"},
@@ -54,6 +54,9 @@ var own = map[string][]string{
 	},
 	"functions/events": {
 		"shared/audit", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/telemetry",
+	},
+	"functions/readiness": {
+		"shared/config", "shared/event", "shared/neg", "shared/readiness", "shared/scope", "shared/telemetry",
 	},
 	"functions/reconcile": {
 		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
@@ -72,7 +75,7 @@ var others = map[string][]string{
 	"cloud.google.com/go/pubsub":      {"shared/event"},
 	"github.com/cloudevents/":         {"shared/event"},
 	"go.yaml.in/":                     {"shared/config"},
-	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/events", "functions/reconcile", "admission"},
+	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/events", "functions/readiness", "functions/reconcile", "admission"},
 }
 
 // never is what a package may not reach over any number of imports.

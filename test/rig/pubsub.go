@@ -28,7 +28,7 @@ func (r *Rig) startPubSub(t testing.TB) {
 	sub.Topic, sub.Name = event.TopicKeys, Subscription
 	sub.Endpoint = r.serve(t, http.HandlerFunc(r.deliver))
 	var err error
-	r.PubSub, err = pubsub.Start(t.Context(), pubsub.Options{Project: r.options.Project, Subscriptions: []pubsub.Subscription{sub}, Log: r.options.Log})
+	r.PubSub, err = pubsub.Start(t.Context(), pubsub.Options{Project: r.options.Project, Topics: []string{event.TopicGates}, Subscriptions: []pubsub.Subscription{sub}, Log: r.options.Log})
 	if err == nil {
 		err = publishing.add(r.options.Project, r.PubSub)
 	}

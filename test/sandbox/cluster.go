@@ -25,9 +25,10 @@ const (
 	userEvents    = "negfleet-events"
 	userAudit     = "negfleet-audit"
 	userAdmission = "negfleet-admission"
+	userReadiness = "negfleet-readiness"
 )
 
-var users = []string{userReconcile, userEvents, userAudit, userAdmission}
+var users = []string{userReconcile, userEvents, userAudit, userAdmission, userReadiness}
 
 // A Cluster is a running control plane.
 type Cluster struct {

@@ -28,6 +28,7 @@ var functions = []deployment{
 	{name: "reconcile", target: "Reconcile", user: userReconcile},
 	{name: "events", target: "Events", user: userEvents, env: map[string]string{"NEGFLEET_EVENTS_ACCEPT": "push"}},
 	{name: "audit", target: "Events", user: userAudit, env: map[string]string{"NEGFLEET_EVENTS_ACCEPT": "audit"}},
+	{name: "readiness", target: "Readiness", user: userReadiness},
 	{name: "admission", target: "Admission", user: userAdmission, own: true},
 }
 
@@ -46,9 +47,10 @@ func (w *World) startPubSub(ctx context.Context) error {
 	}
 	server, err := pubsub.Start(ctx, pubsub.Options{
 		Project: Project, Listen: listen,
-		Topics: []string{event.TopicGates, event.TopicClusters},
+		Topics: []string{event.TopicClusters},
 		Subscriptions: []pubsub.Subscription{
 			push(event.TopicAudit, "events"), push(event.TopicNotifications, "events"), push(event.TopicKeys, "reconcile"),
+			push(event.TopicGates, "readiness"),
 		},
 	})
 	if err != nil {

@@ -79,8 +79,8 @@ func (w *World) CallerKeys() string { return w.keys }
 // SetCallerKeys starts the admission function anew with other keys.
 func (w *World) SetCallerKeys(ctx context.Context, keys string) error {
 	w.keys = keys
-	w.StopAdmission()
-	return w.StartAdmission(ctx)
+	w.StopFunction("admission")
+	return w.StartFunction(ctx, "admission")
 }
 
 // RenewLease says in a cluster that something was alive at that time to open gates. It does
@@ -108,15 +108,15 @@ func (w *World) RenewLease(ctx context.Context, c *Cluster, at time.Time) error 
 	return err
 }
 
-// StopAdmission ends the admission function, and StartAdmission starts it anew.
-func (w *World) StopAdmission() { w.processes["admission"].stop() }
+// StopFunction ends a function, and StartFunction starts it anew.
+func (w *World) StopFunction(name string) { w.processes[name].stop() }
 
-// StartAdmission starts the function that StopAdmission ended. Its log begins anew.
-func (w *World) StartAdmission(ctx context.Context) error {
+// StartFunction starts a function that StopFunction ended. Its log begins anew.
+func (w *World) StartFunction(ctx context.Context, name string) error {
 	for _, f := range functions {
-		if f.name == "admission" {
+		if f.name == name {
 			return w.startFunction(ctx, f)
 		}
 	}
-	return nil
+	return fmt.Errorf("no function %s", name)
 }

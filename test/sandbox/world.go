@@ -47,7 +47,7 @@ type Options struct {
 	// OpLatency is how long the emulator's operations take.
 	OpLatency time.Duration
 	// Ports fixes ports of the loopback address: compute, pubsub, api (of the first
-	// cluster), reconcile, events, audit, admission. What is not named takes a free one.
+	// cluster), reconcile, events, audit, readiness, admission. What is not named takes a free one.
 	Ports map[string]int
 	// Progress gets a line for each thing that is started.
 	Progress io.Writer

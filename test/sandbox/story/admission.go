@@ -16,8 +16,7 @@ import (
 	"github.com/negfleet/negfleet/shared/neg"
 )
 
-// gatedNamespace is the only one that is opted in: nothing opens gates yet, so its Pods
-// stay unready.
+// gatedNamespace is the only one that is opted in.
 const gatedNamespace = "gated"
 
 func gatesOf(p *corev1.Pod) []string {
@@ -79,6 +78,36 @@ func (t *teller) makePod(ctx context.Context, name string, o metav1.CreateOption
 	return gatesOf(made), time.Since(began).Round(time.Millisecond), nil
 }
 
+// gatesOpen: no load balancer leads to these Pods, so there is nothing to wait for.
+func gatesOpen(ctx context.Context, t *teller) (string, error) {
+	var lines []string
+	err := t.until(ctx, func() (string, error) {
+		list, err := t.client.CoreV1().Pods(gatedNamespace).List(ctx, metav1.ListOptions{LabelSelector: "tier=gated"})
+		if err != nil {
+			return "", err
+		}
+		lines = nil
+		for _, p := range list.Items {
+			line, open := gateLine(&p)
+			if !open {
+				return "the gate of " + line, nil
+			}
+			lines = append(lines, line)
+		}
+		return "", nil
+	})
+	return strings.Join(lines, "\n"), err
+}
+
+func gateLine(p *corev1.Pod) (line string, open bool) {
+	for _, c := range p.Status.Conditions {
+		if c.Type == neg.GateNEG {
+			return fmt.Sprintf("%s: %s: %s", p.Name, c.Reason, c.Message), c.Status == corev1.ConditionTrue
+		}
+	}
+	return p.Name, false
+}
+
 func gateDryRun(ctx context.Context, t *teller) (string, error) {
 	gates, took, err := t.makePod(ctx, "dry", metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
@@ -101,7 +130,7 @@ func gateDryRun(ctx context.Context, t *teller) (string, error) {
 const webhookTimeout = 3 * time.Second
 
 func webhookDown(ctx context.Context, t *teller) (string, error) {
-	t.world.StopAdmission()
+	t.world.StopFunction("admission")
 	gates, took, err := t.makePod(ctx, "unasked", metav1.CreateOptions{})
 	if err != nil {
 		return "", err
@@ -121,10 +150,11 @@ func webhookDown(ctx context.Context, t *teller) (string, error) {
 }
 
 func leaseStale(ctx context.Context, t *teller) (string, error) {
+	t.world.StopFunction("readiness") // it renews the Lease
 	if err := t.world.RenewLease(ctx, t.cluster, time.Now().Add(-neg.LeaseFresh-time.Minute)); err != nil {
 		return "", err
 	}
-	if err := t.world.StartAdmission(ctx); err != nil {
+	if err := t.world.StartFunction(ctx, "admission"); err != nil {
 		return "", err
 	}
 	stale, _, err := t.makePod(ctx, "stale", metav1.CreateOptions{})
@@ -142,6 +172,9 @@ func leaseStale(ctx context.Context, t *teller) (string, error) {
 		err = fmt.Errorf("gates %v after the Lease was renewed", renewed)
 	}
 	if err != nil {
+		return "", err
+	}
+	if err := t.world.StartFunction(ctx, "readiness"); err != nil {
 		return "", err
 	}
 	line, err := t.world.LogLine("admission", `"reason":"LeaseStale"`)

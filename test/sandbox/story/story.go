@@ -33,6 +33,7 @@ type step struct {
 // Steps of the webhook, which are also told alone.
 var admissionSteps = []step{
 	{"a namespace is opted in, Services and every kind of workload applied at once: each Pod is gated, once", gatedWorkloads},
+	{"no load balancer leads to these Pods: their gates open, and say so", gatesOpen},
 	{"a dry run shows the gate and leaves nothing behind", gateDryRun},
 	{"the webhook is down: a Pod is made all the same, within the time-out", webhookDown},
 	{"the Lease is stale: no gate; renewed: gated again", leaseStale},

@@ -9,12 +9,13 @@ import (
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 
 	_ "github.com/negfleet/negfleet/functions/events"
+	_ "github.com/negfleet/negfleet/functions/readiness"
 	_ "github.com/negfleet/negfleet/functions/reconcile"
 )
 
 func main() {
 	if os.Getenv("FUNCTION_TARGET") == "" {
-		log.Fatal("FUNCTION_TARGET: missing; want Events or Reconcile")
+		log.Fatal("FUNCTION_TARGET: missing; want Events, Readiness or Reconcile")
 	}
 	port := os.Getenv("PORT")
 	if port == "" {

@@ -53,10 +53,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.Nodes, "nodes", 9, "simulated nodes of each cluster, over three zones")
 	flags.DurationVar(&o.OpLatency, "op-latency", 0, "how long an operation of the Compute emulator takes")
 	o.Ports = map[string]int{}
-	flags.Func("port", "NAME=PORT fixes the port of compute, pubsub, api (of the first cluster), reconcile, events or audit; may be repeated", func(s string) error {
+	flags.Func("port", "NAME=PORT fixes the port of compute, pubsub, api (of the first cluster), reconcile, readiness, events or audit; may be repeated", func(s string) error {
 		name, number, _ := strings.Cut(s, "=")
 		port, err := strconv.Atoi(number)
-		if !slices.Contains([]string{"compute", "pubsub", "api", "reconcile", "events", "audit"}, name) || err != nil || port < 1 || port > 65535 {
+		if !slices.Contains([]string{"compute", "pubsub", "api", "reconcile", "events", "audit", "readiness"}, name) || err != nil || port < 1 || port > 65535 {
 			return fmt.Errorf("want NAME=PORT")
 		}
 		o.Ports[name] = port
