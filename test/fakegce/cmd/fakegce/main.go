@@ -37,16 +37,30 @@ type settings struct {
 	fakegce.Options
 }
 
-func parse(args []string) (settings, error) {
-	var c settings
+// flags is the command line: where it serves, then how time passes, what the switches are,
+// and how endpoints are probed.
+func flags(c *settings) *flag.FlagSet {
 	fs := flag.NewFlagSet("fakegce", flag.ContinueOnError)
 	fs.StringVar(&c.listen, "listen", "127.0.0.1:9080", "address to serve on")
 	fs.StringVar(&c.addrFile, "addr-file", "", "write the real address to this `file` when ready")
 	fs.StringVar(&c.stateFile, "state", "", "keep everything in this `file`, and begin with what is in it")
 	fs.BoolVar(&c.manualClock, "manual-clock", false, "a clock that moves by POST /_emu/clock alone")
+	operationFlags(fs, c)
+	switchFlags(fs, c)
+	healthFlags(fs, c)
+	return fs
+}
+
+func operationFlags(fs *flag.FlagSet, c *settings) {
 	fs.DurationVar(&c.OpLatency, "op-latency", 0, "how long operations take")
 	fs.DurationVar(&c.OpJitter, "op-jitter", 0, "most that is added to op-latency, evenly")
 	choice(fs, &c.CommitAt, "commit-at", "when a mutation is visible", "done", "accept")
+	choice(fs, &c.RequestIDReuse, "request-id-reuse", "a request id seen with another request", "replay", "conflict")
+	fs.DurationVar(&c.RequestIDWindow, "request-id-window", time.Hour, "how long request ids are remembered")
+	fs.DurationVar(&c.Retention, "retention", 14*24*time.Hour, "how long finished operations are kept")
+}
+
+func switchFlags(fs *flag.FlagSet, c *settings) {
 	choice(fs, &c.AttachExisting, "attach-existing", "attaching what is attached", fakegce.Invalid, fakegce.NotFound, fakegce.Idempotent)
 	choice(fs, &c.DetachAbsent, "detach-absent", "detaching what is not there", fakegce.NotFound, fakegce.Invalid, fakegce.Idempotent)
 	choice(fs, &c.InstanceEcho, "instance-echo", "how listings name instances", "url", "name")
@@ -65,15 +79,20 @@ func parse(args []string) (settings, error) {
 		return err
 	})
 	choice(fs, &c.RateStatus, "rate-status", "of a call past its rate quota", http.StatusForbidden, http.StatusTooManyRequests)
+}
+
+func healthFlags(fs *flag.FlagSet, c *settings) {
 	fs.BoolVar(&c.HealthUnreached, "health-unreached", false, "probe endpoints though no forwarding rule leads to them")
 	fs.BoolVar(&c.DrainingHidden, "draining-hidden", false, "leave draining endpoints out of listings")
 	fs.Func("probe", "what may be probed: loopback, any, or a range and where it is: 10.0.0.0/8=127.0.0.0/8 (default loopback)", func(v string) (err error) {
 		c.Dial, err = dialer(v)
 		return err
 	})
-	choice(fs, &c.RequestIDReuse, "request-id-reuse", "a request id seen with another request", "replay", "conflict")
-	fs.DurationVar(&c.RequestIDWindow, "request-id-window", time.Hour, "how long request ids are remembered")
-	fs.DurationVar(&c.Retention, "retention", 14*24*time.Hour, "how long finished operations are kept")
+}
+
+func parse(args []string) (settings, error) {
+	var c settings
+	fs := flags(&c)
 	if err := fs.Parse(args); err != nil {
 		return c, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"flag"
 	"io"
 	"net/http"
 	"os"
@@ -81,4 +82,17 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s was accepted", args)
 		}
 	}
+}
+
+// TestPage: the page lists every flag.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/contributors/fakegce.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags(&settings{}).VisitAll(func(f *flag.Flag) {
+		if !strings.Contains(string(page), "`--"+f.Name) {
+			t.Errorf("docs/contributors/fakegce.md says nothing of --%s", f.Name)
+		}
+	})
 }
