@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -31,72 +30,16 @@ func (c *Client) BackendService(ctx context.Context, id neg.BackendServiceID) (s
 // uses a group. A scope that could not be read makes the whole answer an error. It is a
 // heavy-weight read.
 func (c *Client) BackendServices(ctx context.Context) ([]neg.BackendService, error) {
-	what := "list backend services in project " + c.opts.Project
 	var all []neg.BackendService
-	query := url.Values{"maxResults": {fmt.Sprint(pageSize)}}
-	for {
-		var list serviceList
-		err := c.call(ctx, what, func() error {
-			list = serviceList{}
-			return c.request(ctx, http.MethodGet, "aggregated/backendServices", query, nil, &list)
-		})
-		if err != nil {
-			return nil, err
-		}
-		page, err := c.parseServices(list)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
-		}
-		all = append(all, page...)
-		if list.NextPageToken == "" {
-			return all, nil
-		}
-		query.Set("pageToken", list.NextPageToken)
+	err := c.aggregated(ctx, "backendServices", func(region string, o object) error {
+		service, err := c.parseService(neg.BackendServiceID{Name: o.text("name"), Region: region}, o)
+		all = append(all, service)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list backend services in project %s: %w", c.opts.Project, err)
 	}
-}
-
-type listWarning struct{ Code, Message string }
-
-func (w *listWarning) err() error {
-	if w == nil || w.Code == "NO_RESULTS_ON_PAGE" {
-		return nil
-	}
-	return fmt.Errorf("incomplete: %s: %s", w.Code, w.Message)
-}
-
-type serviceList struct {
-	NextPageToken string
-	Unreachables  []string
-	Warning       *listWarning
-	Items         map[string]struct {
-		BackendServices []object
-		Warning         *listWarning
-	}
-}
-
-func (c *Client) parseServices(list serviceList) ([]neg.BackendService, error) {
-	if len(list.Unreachables) > 0 {
-		return nil, fmt.Errorf("unreachable: %s", strings.Join(list.Unreachables, ", "))
-	}
-	if err := list.Warning.err(); err != nil {
-		return nil, err
-	}
-	var services []neg.BackendService
-	for _, scope := range slices.Sorted(maps.Keys(list.Items)) {
-		items := list.Items[scope]
-		if err := items.Warning.err(); err != nil {
-			return nil, fmt.Errorf("%s: %w", scope, err)
-		}
-		for _, o := range items.BackendServices {
-			id := neg.BackendServiceID{Name: o.text("name"), Region: strings.TrimPrefix(strings.TrimPrefix(scope, "global"), "regions/")}
-			s, err := c.parseService(id, o)
-			if err != nil {
-				return nil, err
-			}
-			services = append(services, s)
-		}
-	}
-	return services, nil
+	return all, nil
 }
 
 func (c *Client) parseService(id neg.BackendServiceID, o object) (neg.BackendService, error) {

@@ -22,8 +22,10 @@ type Project struct {
 	Missing []string
 	// Failed is why the groups could not be listed at all.
 	Failed string
-	// Unused is why it is not known what uses what: backend services could not be listed.
+	// UsesFailed is why it is not known what uses what: backend services could not be listed.
 	UsesFailed string
+	// ChecksFailed is why health checks could not be listed.
+	ChecksFailed string
 }
 
 // A Kind is a kind of resource, in the words of a report.
@@ -69,6 +71,8 @@ type Cluster struct {
 	Endpoints map[neg.Key]int
 	// Waiting are the namespaces in which Pods wait for gates, and how many.
 	Waiting map[string]int
+	// LeaseFailed is why its Lease could not be renewed.
+	LeaseFailed string
 	// Instances says of a gone cluster's group with endpoints which of its instances is still
 	// there, or why that is not known; empty: all are gone.
 	Instances map[neg.GroupID]string

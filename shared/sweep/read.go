@@ -1,0 +1,289 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/presence"
+)
+
+// A Cloud is what is listed of a project, and asked about what a gone cluster left there.
+type Cloud interface {
+	// Groups hands on all groups page by page; missing are the zones that did not answer.
+	Groups(ctx context.Context, page func([]neg.ListedGroup) error) (missing []string, err error)
+	// BackendServices and HealthChecks are whole or an error.
+	BackendServices(ctx context.Context) ([]neg.BackendService, error)
+	HealthChecks(ctx context.Context) ([]neg.HealthCheck, error)
+
+	Endpoints(ctx context.Context, id neg.GroupID) (endpoints []neg.Endpoint, exists bool, err error)
+	InstanceExists(ctx context.Context, zone neg.Zone, name string) (bool, error)
+}
+
+// A Kubernetes is what is listed of a cluster, and the one thing written.
+type Kubernetes interface {
+	UID(ctx context.Context) (string, error)
+	Services(ctx context.Context, page func([]neg.Service) error) error
+	// EndpointCounts are the live endpoints of each Service that has a slice.
+	EndpointCounts(ctx context.Context) (map[neg.Key]int, error)
+	GatedPods(ctx context.Context, namespace string, selector map[string]string, gates []string) ([]neg.GatedPod, error)
+	RenewLease(ctx context.Context, holder string) error
+}
+
+// A Reader reads an inventory.
+type Reader struct {
+	Clouds map[string]Cloud // by project
+	// Survey says who of the fleet is there. It is asked after the projects were read.
+	Survey func(ctx context.Context) ([]Cluster, error)
+	Open   func(ctx context.Context, cluster string) (Kubernetes, error)
+	// Holder renews the Lease of every cluster that was reached; empty: nobody does.
+	Holder string
+	Now    func() time.Time
+}
+
+const (
+	// clustersAtOnce bounds the memory and the connections of a sweep.
+	clustersAtOnce = 4
+	// clusterTimeout keeps a cluster that answers slowly from holding up the others.
+	clusterTimeout = time.Minute
+	// instancesAsked is how many instances of one group are asked for before it is given up.
+	instancesAsked = 100
+	// groupsAsked is how many groups of a gone cluster are asked about in one run.
+	groupsAsked = 100
+)
+
+// Read reads the projects, then the clusters. What cannot be read is said in the inventory;
+// an error means that not even the fleet is known.
+func (r Reader) Read(ctx context.Context) (Inventory, error) {
+	in := Inventory{At: r.Now()}
+	projects := slices.Sorted(maps.Keys(r.Clouds))
+	in.Projects = make([]Project, len(projects))
+	var g errgroup.Group
+	g.SetLimit(clustersAtOnce)
+	for i, name := range projects {
+		g.Go(func() error { in.Projects[i] = readProject(ctx, name, r.Clouds[name]); return nil })
+	}
+	_ = g.Wait() // failures are in the projects
+	clusters, err := r.Survey(ctx)
+	if err != nil {
+		return in, err
+	}
+	in.Clusters = clusters
+	g = errgroup.Group{}
+	g.SetLimit(clustersAtOnce)
+	for i := range in.Clusters {
+		g.Go(func() error { r.cluster(ctx, &in.Clusters[i], in.Projects); return nil })
+	}
+	return in, g.Wait()
+}
+
+func readProject(ctx context.Context, name string, cloud Cloud) Project {
+	p := Project{Name: name}
+	var groups []Resource
+	missing, err := cloud.Groups(ctx, func(page []neg.ListedGroup) error {
+		for _, l := range page {
+			groups = append(groups, Resource{Kind: Group, Name: l.GroupID.String(), Group: l.GroupID, Description: l.Description, Size: l.Size, Created: l.Created})
+		}
+		return nil
+	})
+	if p.Missing = missing; err != nil {
+		p.Failed, groups = err.Error(), nil
+	}
+	services, err := cloud.BackendServices(ctx)
+	if err != nil {
+		p.UsesFailed = err.Error()
+	}
+	checks, err := cloud.HealthChecks(ctx)
+	if err != nil {
+		p.ChecksFailed = err.Error()
+	}
+	p.Resources = slices.Concat(withUses(groups, services), ofServices(services), ofChecks(checks, services))
+	return p
+}
+
+func withUses(groups []Resource, services []neg.BackendService) []Resource {
+	uses := map[neg.GroupID][]Use{}
+	for _, s := range services {
+		for _, b := range s.Backends {
+			uses[b.Group] = append(uses[b.Group], Use{By: "backend service " + s.ID.String(), Mark: text(b.Fields, "description")})
+		}
+	}
+	for i := range groups {
+		groups[i].Uses = uses[groups[i].Group]
+	}
+	return groups
+}
+
+func ofServices(services []neg.BackendService) (all []Resource) {
+	for _, s := range services {
+		r := Resource{Kind: BackendService, Name: s.ID.String(), Description: text(s.Fields, "description"), Created: created(s.Fields)}
+		for _, user := range s.Users {
+			r.Uses = append(r.Uses, Use{By: user})
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func ofChecks(checks []neg.HealthCheck, services []neg.BackendService) (all []Resource) {
+	used := map[neg.HealthCheckID][]Use{}
+	for _, s := range services {
+		used[s.HealthCheck] = append(used[s.HealthCheck], Use{By: "backend service " + s.ID.String()})
+	}
+	for _, h := range checks {
+		all = append(all, Resource{Kind: HealthCheck, Name: h.ID.String(), Description: text(h.Fields, "description"), Created: created(h.Fields), Uses: used[h.ID]})
+	}
+	return all
+}
+
+func text(f neg.Fields, name string) string {
+	s, _ := f[name].(string)
+	return s
+}
+
+// created is zero where there is no time.
+func created(f neg.Fields) time.Time {
+	t, _ := time.Parse(time.RFC3339, text(f, "creationTimestamp"))
+	return t
+}
+
+// cluster reads one, by what it is.
+func (r Reader) cluster(ctx context.Context, c *Cluster, projects []Project) {
+	switch c.Presence.Presence {
+	case presence.Alive, presence.Draining:
+		ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+		defer cancel()
+		if err := r.list(ctx, c); err != nil {
+			c.Unlisted = err.Error()
+		}
+	case presence.Gone:
+		for _, p := range projects {
+			if cloud := r.Clouds[p.Name]; p.Name == c.Project && cloud != nil {
+				r.instances(ctx, c, p, cloud)
+			}
+		}
+	}
+}
+
+// list reads a cluster that is there. Its identity is asked for last: whose lists they were.
+func (r Reader) list(ctx context.Context, c *Cluster) error {
+	k, err := r.Open(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	services, asking := map[neg.Key]Service{}, map[string]bool{}
+	err = k.Services(ctx, func(page []neg.Service) error {
+		for i := range page {
+			s := ServiceOf(&page[i])
+			services[page[i].Key] = s
+			asking[page[i].Key.Namespace] = asking[page[i].Key.Namespace] || s.Asks
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	counts, err := k.EndpointCounts(ctx)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(counts, func(k neg.Key, _ int) bool { return !services[k].Asks })
+	waiting, err := r.waiting(ctx, k, asking)
+	if err != nil {
+		return err
+	}
+	uid, err := k.UID(ctx)
+	if err == nil && uid != c.UID {
+		err = fmt.Errorf("it answers with kube-system UID %s now, the fleet file says %s", uid, c.UID)
+	}
+	if err != nil {
+		return err
+	}
+	c.Services, c.Endpoints, c.Waiting = services, counts, waiting
+	if r.Holder != "" {
+		if err := k.RenewLease(ctx, r.Holder); err != nil {
+			c.LeaseFailed = err.Error()
+		}
+	}
+	return nil
+}
+
+// gates are the types of the conditions that negfleet sets.
+var gates = []string{neg.GateNEG, neg.GateLoadBalancer}
+
+// waiting counts the Pods whose containers are ready and whose gates are not open, in the
+// namespaces with a Service that asks for groups.
+func (r Reader) waiting(ctx context.Context, k Kubernetes, asking map[string]bool) (map[string]int, error) {
+	waiting := map[string]int{}
+	for ns, asks := range asking {
+		if !asks {
+			continue
+		}
+		pods, err := k.GatedPods(ctx, ns, nil, gates)
+		if err != nil {
+			return nil, err
+		}
+		names := map[string]bool{}
+		for _, p := range pods {
+			if !p.Gate.Open && !p.Ready.IsZero() {
+				names[p.Name] = true
+			}
+		}
+		if len(names) > 0 {
+			waiting[ns] = len(names)
+		}
+	}
+	return waiting, nil
+}
+
+// instances asks whether the instances are gone that the groups of a gone cluster hold.
+func (r Reader) instances(ctx context.Context, c *Cluster, p Project, cloud Cloud) {
+	c.Instances = map[neg.GroupID]string{}
+	for _, res := range p.Resources {
+		if res.Kind != Group || res.Size == 0 || !ofCluster(res.Description, c.UID) || len(c.Instances) >= groupsAsked {
+			continue
+		}
+		there, err := anyInstance(ctx, cloud, res.Group)
+		if err != nil {
+			there = "whether their instances are gone is not known: " + err.Error()
+		}
+		c.Instances[res.Group] = there
+	}
+}
+
+func ofCluster(description, uid string) bool {
+	o, err := neg.ParseOwner(description)
+	g, gke := neg.ParseGKEOwner(description)
+	return err == nil && o.UID == uid || gke && g.UID == uid
+}
+
+// anyInstance names an instance of the group's endpoints that is there; empty: none is.
+func anyInstance(ctx context.Context, cloud Cloud, id neg.GroupID) (string, error) {
+	endpoints, _, err := cloud.Endpoints(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	asked := map[string]bool{}
+	for _, e := range endpoints {
+		if asked[e.Instance] {
+			continue
+		}
+		if len(asked) >= instancesAsked {
+			return fmt.Sprintf("they are on more than %d instances", instancesAsked), nil
+		}
+		asked[e.Instance] = true
+		exists, err := cloud.InstanceExists(ctx, id.Zone, e.Instance)
+		if err != nil {
+			return "", err
+		}
+		if exists {
+			return fmt.Sprintf("instance %s/%s is there", id.Zone, e.Instance), nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,235 @@
+package sweep_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/negfleet/negfleet/shared/gce"
+	"github.com/negfleet/negfleet/shared/kube"
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/presence"
+	"github.com/negfleet/negfleet/shared/sweep"
+	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
+)
+
+// A world is the real adapters before an emulated cluster and cloud: the Service web with
+// its group, and a group that the Service left has left. An hour has passed since.
+type world struct {
+	t       testing.TB
+	kube    *fakekube.Server
+	cluster *fakekube.Cluster
+	cloud   *fakegce.Server
+	gce     *gce.Client
+	reader  sweep.Reader
+	uid     string
+	is      presence.Presence
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{t: t, kube: fakekube.New(), cloud: fakegce.New(fakegce.Options{}), is: presence.Alive}
+	w.cluster = w.kube.AddCluster("c1")
+	w.uid = string(w.cluster.UID())
+	api := httptest.NewServer(w.kube)
+	t.Cleanup(api.Close)
+	w.check(w.cloud.Seed(fakegce.Seed{Projects: []string{"p1"}}))
+	var err error
+	w.gce, err = gce.New(t.Context(), gce.Options{
+		Project: "p1", Network: "default", Subnetwork: "default", Endpoint: fakegce.ComputeEndpoint(fakegce.Start(t, w.cloud)),
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	w.check(err)
+	w.reader = sweep.Reader{
+		Clouds: map[string]sweep.Cloud{"p1": w.gce},
+		Survey: func(context.Context) ([]sweep.Cluster, error) {
+			return []sweep.Cluster{{Name: "c1", UID: w.uid, Project: "p1", Gone: "delete", Presence: presence.Verdict{Presence: w.is}}}, nil
+		},
+		Open: func(context.Context, string) (sweep.Kubernetes, error) {
+			return kube.New("c1", w.cluster.Config(api.URL, "negfleet-sweep"), time.Now)
+		},
+		Holder: "negfleet-sweep",
+		Now:    func() time.Time { return time.Now().Add(time.Hour) },
+	}
+	w.check(w.cluster.Apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: neg.LeaseNamespace}}))
+	w.service("default", "kubernetes", nil)
+	w.service("shop", "web", map[string]string{
+		neg.AnnotationNEG:    `{"exposed_ports":{"80":{}}}`,
+		neg.AnnotationStatus: fmt.Sprintf(`{"network_endpoint_groups":{"80":%q},"zones":["us-central1-a"]}`, w.name("web")),
+	})
+	w.group("web")
+	w.group("left")
+	return w
+}
+
+func (w *world) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) service(namespace, name string, annotations map[string]string) {
+	w.t.Helper()
+	w.check(w.cluster.Apply(&corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Annotations: annotations},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+	}))
+}
+
+func key(service string) neg.Key { return neg.Key{Cluster: "c1", Namespace: "shop", Service: service} }
+
+func (w *world) name(service string) string { return neg.GroupName(w.uid, key(service), 80) }
+
+func (w *world) group(service string) {
+	w.t.Helper()
+	w.check(w.gce.CreateGroup(w.t.Context(), neg.GroupID{Zone: "us-central1-a", Name: w.name(service)}, neg.OwnerOf(w.uid, key(service), 80)))
+}
+
+func (w *world) read() sweep.Inventory {
+	w.t.Helper()
+	in, err := w.reader.Read(w.t.Context())
+	w.check(err)
+	return in
+}
+
+// verdicts are those on web and left, and all evidence.
+func (w *world) verdicts() (web, left sweep.Verdict, evidence string) {
+	w.t.Helper()
+	for _, f := range sweep.Judge(w.read()) {
+		switch f.Key.Service {
+		case "web":
+			web = f.Verdict
+		case "left":
+			left = f.Verdict
+		}
+		evidence += strings.Join(f.Evidence, "; ") + "\n"
+	}
+	return web, left, evidence
+}
+
+// TestRead: an API server or a cloud that does not answer, whole, makes its own scope
+// unknown, and nothing is an orphan by it.
+func TestRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		change    func(*world)
+		web, left sweep.Verdict
+		because   string
+	}{
+		"all answer":         {func(*world) {}, sweep.Wanted, sweep.Orphan, "cluster c1 has no Service shop/left"},
+		"Services forbidden": {func(w *world) { w.kube.Inject(fakekube.Fault{Resource: "services", Status: 403}) }, 0, 0, "list services"},
+		"Services broken":    {func(w *world) { w.kube.Inject(fakekube.Fault{Resource: "services", Status: 500}) }, 0, 0, "list services"},
+		"slices forbidden":   {func(w *world) { w.kube.Inject(fakekube.Fault{Resource: "endpointslices", Status: 403}) }, 0, 0, "list endpointslices"},
+		"Pods forbidden":     {func(w *world) { w.kube.Inject(fakekube.Fault{Resource: "pods", Status: 403}) }, 0, 0, "list pods"},
+		"Services fail on page two": {func(w *world) {
+			for i := range 600 {
+				w.service("shop", fmt.Sprintf("many-%d", i), nil)
+			}
+			w.kube.Inject(fakekube.Fault{Resource: "services", Continued: true, Status: 410})
+		}, 0, 0, "list services"},
+		"another UID answers": {func(w *world) { w.uid = "00000000-1111-2222-3333-444444444444" }, 0, 0, "the fleet file has no such cluster"},
+		"the cluster is made anew between the groups and the lists": {func(w *world) {
+			open := w.reader.Open
+			w.reader.Open = func(ctx context.Context, c string) (sweep.Kubernetes, error) {
+				k, err := open(ctx, c)
+				return otherUID{k}, err
+			}
+		}, 0, 0, "it answers with kube-system UID"},
+		"the Service is made again between the groups and the lists": {func(w *world) {
+			survey := w.reader.Survey
+			w.reader.Survey = func(ctx context.Context) ([]sweep.Cluster, error) {
+				w.service("shop", "left", map[string]string{neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`})
+				return survey(ctx)
+			}
+		}, sweep.Wanted, sweep.Drifted, ""},
+		"backend services are listed in part": {func(w *world) {
+			w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "backendServices.aggregatedList", Unreachable: "regions/us-central1"}))
+		}, sweep.Wanted, 0, "whether something uses it is not known"},
+		"the cluster is unknown": {func(w *world) { w.is = presence.Unknown }, 0, 0, "cluster c1 is unknown"},
+		"gone":                   {func(w *world) { w.is = presence.Gone }, sweep.OrphanOfGone, sweep.OrphanOfGone, "cluster c1 is gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c.change(w)
+			web, left, evidence := w.verdicts()
+			if web != c.web || left != c.left || !strings.Contains(evidence, c.because) {
+				t.Errorf("web %s, left %s; want %s, %s, because %q\n%s", web, left, c.web, c.left, c.because, evidence)
+			}
+		})
+	}
+}
+
+// otherUID is a cluster that is another one by the time it is asked.
+type otherUID struct{ sweep.Kubernetes }
+
+func (otherUID) UID(context.Context) (string, error) {
+	return "00000000-1111-2222-3333-444444444444", nil
+}
+
+// TestGroupsInPart: of a zone that does not answer nothing is known, and nothing missed by it.
+func TestGroupsInPart(t *testing.T) {
+	w := newWorld(t)
+	w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "networkEndpointGroups.aggregatedList", Unreachable: "zones/us-central1-a"}))
+	in := w.read()
+	if d := cmp.Diff([]string{"us-central1-a"}, in.Projects[0].Missing); d != "" {
+		t.Errorf("missing (-want +got):\n%s", d)
+	}
+	if found := sweep.Judge(in); len(found) != 0 {
+		t.Errorf("found %+v", found)
+	}
+}
+
+// TestInstances: a gone cluster's group with endpoints is unknown while one of their
+// instances is there.
+func TestInstances(t *testing.T) {
+	w := newWorld(t)
+	w.is = presence.Gone
+	w.check(w.cloud.Seed(fakegce.Seed{Instances: []fakegce.Instance{{Project: "p1", Zone: "us-central1-a", Name: "vm-1", IP: "10.128.0.9", AliasRanges: []string{"10.1.0.0/24"}}}}))
+	id := neg.GroupID{Zone: "us-central1-a", Name: w.name("left")}
+	rejected, err := w.gce.Attach(t.Context(), id, []neg.Endpoint{{Instance: "vm-1", Addr: netip.MustParseAddrPort("10.1.0.2:80")}})
+	if err != nil || len(rejected) != 0 {
+		t.Fatal(rejected, err)
+	}
+	if _, left, evidence := w.verdicts(); left != sweep.Unknown || !strings.Contains(evidence, "instance us-central1-a/vm-1 is there") {
+		t.Errorf("left is %s: %s", left, evidence)
+	}
+	w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "instances.get", Status: 404}))
+	if _, left, evidence := w.verdicts(); left != sweep.OrphanOfGone || !strings.Contains(evidence, "instances of its 1 endpoints are gone") {
+		t.Errorf("left is %s: %s", left, evidence)
+	}
+}
+
+// TestCalls: a sweep lists a project in as few calls as there are pages, and a cluster in
+// five and one for each namespace; it writes one Lease.
+func TestCalls(t *testing.T) {
+	w := newWorld(t)
+	for i := range 600 {
+		w.group(fmt.Sprintf("many-%d", i))
+	}
+	w.cloud.ClearCalls()
+	w.read()
+	for verb, want := range map[string]int64{
+		"networkEndpointGroups.aggregatedList": 2, "backendServices.aggregatedList": 1, "healthChecks.aggregatedList": 1,
+		"networkEndpointGroups.listNetworkEndpoints": 0, "instances.get": 0,
+	} {
+		if got := int64(w.cloud.Stats().Verbs[verb]); got != want {
+			t.Errorf("%d calls of %s, want %d", got, verb, want)
+		}
+	}
+	leases := fakekube.List[*coordinationv1.Lease](w.cluster, neg.LeaseNamespace, nil)
+	if len(leases) != 1 || *leases[0].Spec.HolderIdentity != "negfleet-sweep" {
+		t.Errorf("leases: %+v", leases)
+	}
+	if calls := w.kube.Calls(); len(calls) > 6 {
+		t.Errorf("%d kinds of calls to the cluster: %v", len(calls), calls)
+	}
+}
