@@ -36,7 +36,7 @@ test-fast: ## the inner loop: no control plane, under a minute
 	@go test -short $(TESTFLAGS) ./...
 
 golden: ## rewrite the outputs of golden files; read the diff
-	go test ./shared/plan ./admission -update
+	go test ./shared/plan ./admission ./test/deploy -update
 
 fuzz: ## every fuzz target for FUZZTIME=30s
 	@scripts/fuzz $(FUZZTIME)
@@ -47,8 +47,11 @@ storm: ## events lost, doubled and shuffled, calls failing, instances dying: SEE
 bench: build controlplane ## speed, calls and memory
 	@scripts/bench
 
+stage: ## the source trees that are deployed, in build/stage
+	@awk '!/^#/ && NF { print $$1 }' infra/functions.list | xargs -n1 scripts/stage
+
 lint: ## gofmt, vet, staticcheck
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }
+	@unformatted=$$(git ls-files -z "*.go" | xargs -0 gofmt -l); test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }
 	@go vet ./...
 	@cd test/controlplane && CGO_ENABLED=0 go vet -gcflags=all=-dwarf=false ./...
 	@cd test/conformance/cloudprovider && CGO_ENABLED=0 go vet ./...
@@ -61,4 +64,4 @@ lint: ## gofmt, vet, staticcheck
 clean: ## remove what was built
 	rm -rf .sandbox build
 
-.PHONY: help demo sandbox build controlplane test test-fast golden fuzz storm bench lint clean
+.PHONY: help demo sandbox build controlplane test test-fast golden fuzz storm bench stage lint clean
