@@ -37,11 +37,16 @@ usage: negfleet COMMAND [flags]
       from negfleet-dead, which is its name when none is given
   clusters [--json]
       ask every cluster of the fleet file who it is and print who is there; exit 1 if one is not alive
+  gates list [--namespace N] [--json] CLUSTER
+      print the readiness gates that wait, and why
+  gates open [--namespace N] [--yes] [--json] CLUSTER
+      open them all, when nothing else does; asks first on a terminal. Without NEGFLEET_FLEET,
+      CLUSTER is a context of your kubeconfig
   version [--json]
       print the version
 
 environment:
-  NEGFLEET_FLEET               path of the fleet file (plan, webhook, resync, clusters)
+  NEGFLEET_FLEET               path of the fleet file (plan, webhook, resync, clusters, gates)
   NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit, webhook)
   NEGFLEET_ADMISSION_URL       the admission function's URL, unless --url says it (webhook)
   NEGFLEET_AUDIT_URL           the audit function's URL, unless --url says it (audit)
@@ -78,6 +83,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = replayCommand(ctx, args[1:], getenv, out, errs)
 	case "clusters":
 		err = clustersCommand(ctx, args[1:], getenv, out)
+	case "gates":
+		err = gatesCommand(ctx, args[1:], getenv, os.Stdin, out)
 	case "version":
 		err = versionCommand(args[1:], out)
 	case "help", "-h", "--help":

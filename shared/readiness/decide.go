@@ -19,6 +19,7 @@ const (
 	ReasonTimeout     = "LoadBalancerNegTimeout"
 	ReasonNotAttached = "NotAttached"
 	ReasonUnused      = "BackendServiceUnused"
+	ReasonByHand      = "OpenedByHand" // by negfleet gates open
 )
 
 // A Port is an exposed port of the Service with its groups, one for each zone.

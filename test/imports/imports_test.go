@@ -62,7 +62,7 @@ var own = map[string][]string{
 		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
 	"cmd/negfleet": {
-		"admission/registration", "infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/plan", "shared/presence", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
+		"admission/registration", "infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
 	},
 }
 
