@@ -114,12 +114,12 @@ func TestResyncDryRun(t *testing.T) {
 // TestResyncSkipped: a cluster that negfleet leaves alone is said, and is no failure; one
 // that does not answer is a failure, and what could be found is told all the same.
 func TestResyncSkipped(t *testing.T) {
-	w := resyncWorld(t, "  state: draining\n")
+	w := resyncWorld(t, "  state: decommissioned\n")
 	w.published()
-	if code, out, _ := w.run("resync"); code != 0 || !strings.Contains(out, "the fleet file says state: draining") {
+	if code, out, _ := w.run("resync"); code != 0 || !strings.Contains(out, "the fleet file says state: decommissioned") {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	if code, out, errs := w.run("resync", "--dry-run"); code != 0 || out != "" || errs != "# c1: skipped: the fleet file says state: draining\n" {
+	if code, out, errs := w.run("resync", "--dry-run"); code != 0 || out != "" || errs != "# c1: skipped: the fleet file says state: decommissioned\n" {
 		t.Errorf("exit %d: %s, %s", code, out, errs)
 	}
 	w = resyncWorld(t, "")

@@ -37,6 +37,7 @@ type Cluster struct {
 	Resource neg.GKECluster // the GKE cluster that it is; zero: none, or not said
 	NEGs     string         // managed or gke
 	State    string         // active, draining or decommissioned
+	Gone     string         // report or delete: what becomes of its groups once it is proved gone
 	Policy   string         // observe, upsert or sync
 	Inject   Inject         // what the admission webhook adds
 }
@@ -105,6 +106,7 @@ type clusterFile struct {
 	Resource text        `yaml:"resource"`
 	NEGs     text        `yaml:"negs"`
 	State    text        `yaml:"state"`
+	Gone     text        `yaml:"gone"`
 	Policy   text        `yaml:"policy"`
 	Inject   injectFile  `yaml:"inject"`
 }
@@ -204,6 +206,7 @@ func (p *problems) cluster(f *Fleet, field string, raw clusterFile) Cluster {
 		Connect: connect, Resource: p.resource(raw, connect, field),
 		NEGs:   p.oneOf(raw.NEGs, field+".negs", "managed", "gke"),
 		State:  p.oneOf(raw.State, field+".state", "active", "draining", "decommissioned"),
+		Gone:   p.oneOf(raw.Gone, field+".gone", "report", "delete"),
 		Policy: p.oneOf(raw.Policy, field+".policy", "sync", "observe", "upsert"),
 		Inject: p.inject(raw.Inject, field+".inject"),
 	}

@@ -103,7 +103,7 @@ func TestSchemaAgrees(t *testing.T) {
 	const both, parserAlone, nobody = "both", "the parser alone", ""
 	for name, c := range map[string]struct{ text, refusedBy string }{
 		"the least":            {one(kube), nobody},
-		"all of a cluster":     {one(kube + "  project: p1\n  resource: " + gke + "\n  zones: [us-central1-a]\n  negs: gke\n  state: draining\n  policy: observe\n"), nobody},
+		"all of a cluster":     {one(kube + "  project: p1\n  resource: " + gke + "\n  zones: [us-central1-a]\n  negs: gke\n  state: draining\n  gone: delete\n  policy: observe\n"), nobody},
 		"gke":                  {one("  connect:\n    gke: " + gke + "\n    dns: true\n"), nobody},
 		"gke, zonal":           {one("  connect: {gke: projects/p1/locations/us-central1-a/clusters/prod, dns: false}\n"), nobody},
 		"gateway":              {one("  connect: {gateway: projects/123/locations/global/memberships/edge}\n"), nobody},
@@ -126,6 +126,7 @@ func TestSchemaAgrees(t *testing.T) {
 		"a bad zone":           {one(kube + "  zones: [us-central1]\n"), both},
 		"a bad policy":         {one(kube + "  policy: dry\n"), both},
 		"a bad state":          {one(kube + "  state: gone\n"), both},
+		"bad gone":             {one(kube + "  gone: forget\n"), both},
 		"bad negs":             {one(kube + "  negs: none\n"), both},
 		"no connect":           {one(""), both},
 		"connect to nothing":   {one("  connect: {}\n"), both},

@@ -182,6 +182,9 @@ func (l *look) confirm(ctx context.Context, deleting bool) error {
 		if uid != l.scope.UID {
 			return neg.Block("ClusterReplaced", "cluster %s: answers with kube-system UID %s, the fleet file says %s; nothing is deleted", l.key.Cluster, uid, l.scope.UID)
 		}
+		if err := l.proveLeft(ctx); err != nil {
+			return err
+		}
 	}
 	if err := l.readService(ctx); err != nil {
 		return err

@@ -57,6 +57,9 @@ func (l *look) readService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if svc != nil && l.scope.Empty != "" {
+		svc = askingNothing(svc)
+	}
 	l.in = plan.Input{UID: l.scope.UID, Project: l.scope.Project, Zones: l.scope.Zones, Service: svc}
 	l.policy, l.status = l.scope.Policy, neg.Status{}
 	if svc == nil {

@@ -56,6 +56,8 @@ type Cloud interface {
 	// Owned lists the groups that carry the token, whole or not at all.
 	Owned(ctx context.Context, token string) ([]neg.OwnedGroup, error)
 	Endpoints(ctx context.Context, id neg.GroupID) (endpoints []neg.Endpoint, exists bool, err error)
+	// InstanceExists is asked of what a gone cluster left.
+	InstanceExists(ctx context.Context, zone neg.Zone, name string) (bool, error)
 
 	CreateGroup(ctx context.Context, id neg.GroupID, owner neg.Owner) error
 	Attach(ctx context.Context, id neg.GroupID, endpoints []neg.Endpoint) ([]neg.Rejected, error)
@@ -88,7 +90,12 @@ type Scope struct {
 	Zones   []neg.Zone
 	Policy  plan.Policy
 	// Skip is why negfleet does not reconcile this cluster; empty when it does.
-	Skip    string
+	Skip string
+	// Empty is why no key of the cluster is to have anything, whatever its Service asks: it
+	// drains, or is gone. Empty itself: what each Service asks for counts.
+	Empty string
+	// Gone: Cluster is a Gone one, and what it left goes only where it serves nobody.
+	Gone    bool
 	Cluster Cluster // nil for a skipped cluster that is gone
 	Cloud   Cloud
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/negfleet/negfleet/shared/gce"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/plan"
+	"github.com/negfleet/negfleet/shared/presence"
 	"github.com/negfleet/negfleet/shared/reconcile"
 	"github.com/negfleet/negfleet/shared/resync"
 )
@@ -48,18 +49,23 @@ func (s *Scopes) Open(ctx context.Context, cluster string) (reconcile.Scope, err
 		return reconcile.Scope{}, err
 	}
 	if gone, ok := file.Cluster(cluster); ok && gone.State == "decommissioned" {
-		return reconcile.Scope{UID: gone.UID, Project: gone.Project, Zones: gone.Zones, Skip: skip(gone)}, nil
+		return s.gone(ctx, file, gone, nil)
 	}
 	entry, client, err := s.Fleet.Cluster(ctx, cluster)
 	if err != nil {
-		return reconcile.Scope{}, err
+		return s.gone(ctx, file, entry, err)
 	}
 	if err := s.alone(ctx, entry); err != nil {
 		return reconcile.Scope{}, err
 	}
+	return s.of(ctx, file, entry, client)
+}
+
+// of is the scope of an entry and what answers, or does not, where its cluster is.
+func (s *Scopes) of(ctx context.Context, file *config.Fleet, entry config.Cluster, cluster reconcile.Cluster) (reconcile.Scope, error) {
 	policy, err := plan.ParsePolicy(entry.Policy)
 	if err != nil {
-		return reconcile.Scope{}, fmt.Errorf("cluster %s: %w", cluster, err)
+		return reconcile.Scope{}, fmt.Errorf("cluster %s: %w", entry.Name, err)
 	}
 	cloud, err := s.cloud(ctx, place{entry.Project, file.Network, file.Subnetwork})
 	if err != nil {
@@ -67,8 +73,38 @@ func (s *Scopes) Open(ctx context.Context, cluster string) (reconcile.Scope, err
 	}
 	return reconcile.Scope{
 		UID: entry.UID, Project: entry.Project, Zones: entry.Zones, Policy: policy,
-		Skip: skip(entry), Cluster: client, Cloud: cloud,
+		Skip: skip(entry), Empty: empty(entry), Cluster: cluster, Cloud: cloud,
 	}, nil
+}
+
+// gone is the scope of a cluster that does not answer, for the reason err, or is not asked.
+// Only where the fleet file wants what gone clusters left deleted are the witnesses heard,
+// and only what they prove counts.
+func (s *Scopes) gone(ctx context.Context, file *config.Fleet, entry config.Cluster, err error) (reconcile.Scope, error) {
+	if entry.Gone == "delete" && entry.NEGs == "managed" {
+		prove := func(ctx context.Context) error { return s.proveGone(ctx, entry.Name) }
+		notProved := prove(ctx)
+		if notProved == nil {
+			left, err := s.of(ctx, file, entry, reconcile.Gone{Identity: entry.UID, Prove: prove})
+			left.Gone = true
+			return left, err
+		}
+		if err == nil {
+			return reconcile.Scope{}, notProved
+		}
+	}
+	if err != nil {
+		return reconcile.Scope{}, err
+	}
+	return reconcile.Scope{UID: entry.UID, Project: entry.Project, Zones: entry.Zones, Skip: skip(entry)}, nil
+}
+
+func (s *Scopes) proveGone(ctx context.Context, cluster string) error {
+	verdict, err := s.Fleet.Presence(ctx, cluster)
+	if err != nil || verdict.Presence == presence.Gone {
+		return err
+	}
+	return neg.Block("ClusterNotProvedGone", "cluster %s: nothing is deleted: it is %s", cluster, verdict)
 }
 
 // Target returns what a cluster of the fleet file is resynced by, or why negfleet has no
@@ -77,6 +113,9 @@ func (s *Scopes) Target(ctx context.Context, cluster string) (target resync.Targ
 	scope, err := s.Open(ctx, cluster)
 	if err != nil || scope.Skip != "" {
 		return resync.Target{}, scope.Skip, err
+	}
+	if scope.Gone {
+		return resync.Target{}, "it is gone: the sweep finds what it left", nil
 	}
 	file, err := s.Fleet.File()
 	if err != nil {
@@ -93,7 +132,7 @@ func (s *Scopes) Target(ctx context.Context, cluster string) (target resync.Targ
 // alone refuses a cluster whose groups GKE's own controller keeps too. Where the container
 // API has never said so, reconcile still looks in the cluster for what that controller writes.
 func (s *Scopes) alone(ctx context.Context, c config.Cluster) error {
-	if skip(c) != "" || s.Fleet.HTTPLoadBalancing(ctx, c) != fleet.AddOnOn {
+	if skip(c) != "" || c.State != "active" || s.Fleet.HTTPLoadBalancing(ctx, c) != fleet.AddOnOn {
 		return nil
 	}
 	return neg.Block("HTTPLoadBalancingOn",
@@ -103,12 +142,20 @@ func (s *Scopes) alone(ctx context.Context, c config.Cluster) error {
 // skip is why the fleet file keeps negfleet from reconciling a cluster.
 func skip(c config.Cluster) string {
 	switch {
-	case c.State != "active":
-		return "the fleet file says state: " + c.State
 	case c.NEGs == "gke":
 		return "the fleet file says negs: gke: GKE's own controller keeps the groups"
+	case c.State == "decommissioned" && c.Gone != "delete":
+		return "the fleet file says state: decommissioned"
 	}
 	return ""
+}
+
+// empty is why the fleet file wants nothing in the cluster's groups.
+func empty(c config.Cluster) string {
+	if c.State == "active" {
+		return ""
+	}
+	return "the fleet file says state: " + c.State
 }
 
 func (s *Scopes) cloud(ctx context.Context, p place) (*gce.Client, error) {

@@ -74,7 +74,7 @@ func TestOpen(t *testing.T) {
 		"  policy: observe\n":       {"p1", "", plan.Observe, once},
 		"  policy: upsert\n":        {"p1", "", plan.Upsert, once},
 		"  project: another\n":      {"another", "", plan.Sync, once},
-		"  state: draining\n":       {"p1", "the fleet file says state: draining", plan.Sync, once},
+		"  state: draining\n":       {"p1", "", plan.Sync, once},
 		"  state: decommissioned\n": {"p1", "the fleet file says state: decommissioned", 0, ""},
 		"  negs: gke\n":             {"p1", "the fleet file says negs: gke: GKE's own controller keeps the groups", plan.Sync, once},
 	} {
@@ -89,6 +89,50 @@ func TestOpen(t *testing.T) {
 			}
 			if d := cmp.Diff(want, view{got.Project, got.Skip, got.Policy, server.Calls().String()}); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestEmpty: where a cluster drains, or is proved gone and what it left is to be deleted, no
+// key is to have anything. What is not proved gone is left alone.
+func TestEmpty(t *testing.T) {
+	for name, c := range map[string]struct {
+		more     string
+		answers  bool
+		empty    bool
+		gone     bool
+		reason   string // of the error
+		skipping bool
+	}{
+		"active":                             {"", true, false, false, "", false},
+		"draining":                           {"  state: draining\n", true, true, false, "", false},
+		"draining, silent":                   {"  state: draining\n", false, false, false, "ClusterUnreachable", false},
+		"silent, to be deleted":              {"  gone: delete\n", false, false, false, "ClusterUnreachable", false},
+		"decommissioned":                     {"  state: decommissioned\n", false, false, false, "", true},
+		"decommissioned, to be deleted":      {"  state: decommissioned\n  gone: delete\n", false, true, true, "", false},
+		"decommissioned, and yet it answers": {"  state: decommissioned\n  gone: delete\n", true, false, false, "ClusterNotProvedGone", false},
+		"decommissioned, of GKE's own":       {"  state: decommissioned\n  gone: delete\n  negs: gke\n", false, false, false, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, server := open(t, c.more)
+			if !c.answers {
+				server.RemoveCluster("c1")
+			}
+			got, err := s.Open(t.Context(), "c1")
+			reason := ""
+			if blocked := neg.BlockedReasons(err); len(blocked) > 0 {
+				reason = blocked[0].Reason
+			}
+			if reason != c.reason || got.Empty != "" != c.empty || got.Gone != c.gone || got.Skip != "" != c.skipping {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if !got.Gone {
+				return
+			}
+			server.AddCluster("c1", fakekube.WithUID(uid))
+			if _, err := got.Cluster.UID(t.Context()); neg.OutcomeOf(err) != neg.Blocked {
+				t.Errorf("it is back, and yet believed gone: %v", err)
 			}
 		})
 	}
