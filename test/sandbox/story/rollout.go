@@ -55,8 +55,12 @@ func rollingUpdate(ctx context.Context, t *teller) (string, error) {
 
 // rolledOut waits for what kubectl rollout status waits for.
 func (t *teller) rolledOut(ctx context.Context, name string) error {
+	return t.rolledOutIn(ctx, "shop", name)
+}
+
+func (t *teller) rolledOutIn(ctx context.Context, namespace, name string) error {
 	return t.until(ctx, func() (string, error) {
-		d, err := t.client.AppsV1().Deployments("shop").Get(ctx, name, metav1.GetOptions{})
+		d, err := t.client.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return "", err
 		}

@@ -34,6 +34,9 @@ type step struct {
 var admissionSteps = []step{
 	{"a namespace is opted in, Services and every kind of workload applied at once: each Pod is gated, once", gatedWorkloads},
 	{"no load balancer leads to these Pods: their gates open, and say so", gatesOpen},
+	{"12 gated Pods behind a load balancer, a rolling update with maxUnavailable 0: only healthy Pods take over", gatedRollout},
+	{"Pods that never answer: the rollout stalls, the old Pods serve on", brokenRollout},
+	{"readiness is stopped during a rollout, and started again", readinessStopped},
 	{"a dry run shows the gate and leaves nothing behind", gateDryRun},
 	{"the webhook is down: a Pod is made all the same, within the time-out", webhookDown},
 	{"the Lease is stale: no gate; renewed: gated again", leaseStale},
