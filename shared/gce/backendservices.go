@@ -31,7 +31,7 @@ func (c *Client) BackendService(ctx context.Context, id neg.BackendServiceID) (s
 // heavy-weight read.
 func (c *Client) BackendServices(ctx context.Context) ([]neg.BackendService, error) {
 	var all []neg.BackendService
-	err := c.aggregated(ctx, "backendServices", func(region string, o object) error {
+	err := c.aggregated(ctx, "backendServices", "", func(region string, o object) error {
 		service, err := c.parseService(neg.BackendServiceID{Name: o.text("name"), Region: region}, o)
 		all = append(all, service)
 		return err

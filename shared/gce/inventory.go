@@ -82,8 +82,17 @@ func listed(list *compute.NetworkEndpointGroupAggregatedList) []neg.ListedGroup 
 // HealthChecks lists all of the project, global and regional. A scope that could not be
 // read makes the whole answer an error. It is a heavy-weight read.
 func (c *Client) HealthChecks(ctx context.Context) ([]neg.HealthCheck, error) {
+	return c.healthChecks(ctx, "")
+}
+
+// OwnedHealthChecks lists those whose description holds token, likewise.
+func (c *Client) OwnedHealthChecks(ctx context.Context, token string) ([]neg.HealthCheck, error) {
+	return c.healthChecks(ctx, fmt.Sprintf("description eq %q", ".*"+token+".*"))
+}
+
+func (c *Client) healthChecks(ctx context.Context, filter string) ([]neg.HealthCheck, error) {
 	var all []neg.HealthCheck
-	err := c.aggregated(ctx, "healthChecks", func(region string, o object) error {
+	err := c.aggregated(ctx, "healthChecks", filter, func(region string, o object) error {
 		check := neg.HealthCheck{ID: neg.HealthCheckID{Name: o.text("name"), Region: region}}
 		var err error
 		check.Fields, err = fields(o)
@@ -121,8 +130,11 @@ type aggregatedPage struct {
 
 // aggregated hands on every resource of a collection, whole or with an error; an empty
 // region is global.
-func (c *Client) aggregated(ctx context.Context, collection string, each func(region string, o object) error) error {
+func (c *Client) aggregated(ctx context.Context, collection, filter string, each func(region string, o object) error) error {
 	query := url.Values{"maxResults": {fmt.Sprint(pageSize)}}
+	if filter != "" {
+		query.Set("filter", filter)
+	}
 	for {
 		var list aggregatedPage
 		err := c.call(ctx, "list "+collection, func() error {

@@ -31,8 +31,18 @@ func (l *look) backendIDs() []neg.BackendServiceID {
 	if svc == nil {
 		return nil
 	}
-	ids := neg.ParseServices(svc.Annotations[neg.AnnotationServices])
+	ids := append(neg.ParseServices(svc.Annotations[neg.AnnotationServices]), l.managedIDs()...)
+	for _, a := range l.in.Attached {
+		ids = append(ids, a.ID)
+	}
+	slices.SortFunc(ids, neg.BackendServiceID.Compare)
+	return slices.Compact(ids)
+}
+
+// managedIDs are the backend services of our own that the Service asks for.
+func (l *look) managedIDs() []neg.BackendServiceID {
 	ports, _ := plan.Ports(l.in)
+	var ids []neg.BackendServiceID
 	for _, m := range l.in.Managed {
 		i := slices.IndexFunc(ports, func(p plan.Port) bool { return p.Number == m.Port })
 		if m.ID.Name == "" && i >= 0 {
@@ -42,11 +52,7 @@ func (l *look) backendIDs() []neg.BackendServiceID {
 			ids = append(ids, m.ID)
 		}
 	}
-	for _, a := range l.in.Attached {
-		ids = append(ids, a.ID)
-	}
-	slices.SortFunc(ids, neg.BackendServiceID.Compare)
-	return slices.Compact(ids)
+	return ids
 }
 
 // observeBackends reads the backend services with those ids and, with whole, all others
@@ -132,26 +138,33 @@ func values(names map[int32]string) []string {
 	return list
 }
 
-// readChecks reads the health checks of the backend services that are ours or should be,
-// as far as they are ours.
+// readChecks reads the key's health checks: all of them when all is to be found, else those
+// of its backend services.
 func (l *look) readChecks(ctx context.Context) ([]neg.HealthCheck, error) {
+	var found []neg.HealthCheck
+	var err error
+	if l.whole {
+		found, err = l.scope.Cloud.OwnedHealthChecks(ctx, neg.Token(l.scope.UID, l.key))
+	} else {
+		found, err = l.readNamedChecks(ctx)
+	}
+	own := slices.DeleteFunc(found, func(c neg.HealthCheck) bool {
+		owner, err := neg.ParseOwner(text(c.Fields, "description"))
+		return err != nil || !owner.Owns(l.scope.UID, l.key)
+	})
+	return own, err
+}
+
+// readNamedChecks reads the health checks of the backend services that are ours or should be.
+func (l *look) readNamedChecks(ctx context.Context) ([]neg.HealthCheck, error) {
 	var ids []neg.HealthCheckID
 	for _, s := range l.services {
 		if s.Managed {
 			ids = append(ids, s.HealthCheck)
 		}
 	}
-	ports, _ := plan.Ports(l.in)
-	for _, m := range l.in.Managed {
-		for _, p := range ports {
-			if p.Number == m.Port {
-				id := neg.HealthCheckID(m.ID)
-				if id.Name == "" {
-					id.Name = p.Group
-				}
-				ids = append(ids, id)
-			}
-		}
+	for _, id := range l.managedIDs() {
+		ids = append(ids, neg.HealthCheckID(id))
 	}
 	slices.SortFunc(ids, neg.HealthCheckID.Compare)
 	var checks []neg.HealthCheck
@@ -160,8 +173,7 @@ func (l *look) readChecks(ctx context.Context) ([]neg.HealthCheck, error) {
 		if err != nil {
 			return nil, err
 		}
-		owner, notOurs := neg.ParseOwner(text(check.Fields, "description"))
-		if exists && notOurs == nil && owner.Owns(l.scope.UID, l.key) {
+		if exists {
 			checks = append(checks, check)
 		}
 	}

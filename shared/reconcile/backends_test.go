@@ -357,3 +357,27 @@ func TestBackendCalls(t *testing.T) {
 		t.Errorf("in the cluster (-want +got):\n%s", d)
 	}
 }
+
+// TestLeftoverHealthCheck: the last of what goes is found again, though nothing names it.
+func TestLeftoverHealthCheck(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		w := newWorld(t, fakegce.Options{})
+		w.start(3, with(exposed(port80), neg.AnnotationBackendService, asking))
+		w.mustLook()
+		w.check(w.gce.AddFaults(fakegce.Fault{Name: "delete", Verb: "healthChecks.delete", Status: 503, Reason: "backendError"}))
+		w.check(w.RemoveService("shop", "web"))
+		if _, err := w.look(); neg.OutcomeOf(err) != neg.Again {
+			t.Fatalf("a health check that could not be deleted: %v", err)
+		}
+		w.wantBalancers("left over", "healthChecks "+w.generated(80))
+		w.gce.ClearFaults()
+		turn := reconcile.Turn{Began: func() {}, Rereads: func() {}}
+		if !same { // another instance finds it when it is asked to look for all
+			w.another()
+			turn.Thorough = func() bool { return true }
+		}
+		_, err := w.r.Look(t.Context(), web, turn)
+		w.check(err)
+		w.wantBalancers("looked at again")
+	}
+}

@@ -66,6 +66,8 @@ type Cloud interface {
 	DeleteGroup(ctx context.Context, id neg.GroupID, notAfter time.Time) error
 
 	HealthCheck(ctx context.Context, id neg.HealthCheckID) (check neg.HealthCheck, exists bool, err error)
+	// OwnedHealthChecks lists those whose description holds the token.
+	OwnedHealthChecks(ctx context.Context, token string) ([]neg.HealthCheck, error)
 	CreateHealthCheck(ctx context.Context, id neg.HealthCheckID, owner neg.Owner, f neg.Fields) error
 	UpdateHealthCheck(ctx context.Context, id neg.HealthCheckID, f neg.Fields) error
 	DeleteHealthCheck(ctx context.Context, id neg.HealthCheckID, notAfter time.Time) error

@@ -28,6 +28,9 @@ type app struct {
 	policy  string // its annotation
 	fixed   bool   // its Service stays, and so does what it asks for
 	taken   bool   // what it asks for is somebody else's
+	// balanced apps ask for backend services too. They are few: a backend service holds 50
+	// groups.
+	balanced bool
 
 	exists  bool
 	hidden  bool             // its selector matches no Pod
@@ -35,6 +38,7 @@ type app struct {
 	exposed map[int32]string // Service port → custom name, or ""
 	ingress []int32          // ports that the Ingress sends traffic to
 	asks    bool             // the annotation says ingress:true
+	serves  string           // attached, managed or neither
 }
 
 // groups maps what the app asks for to names.
@@ -89,6 +93,10 @@ func (a *app) annotations() map[string]string {
 	if a.asks || len(parts) > 0 || a.broken {
 		out[neg.AnnotationNEG] = text
 	}
+	if a.balances() != "" {
+		name, value := askedOf(a.serves)
+		out[name] = value
+	}
 	return out
 }
 
@@ -134,10 +142,10 @@ func newApps(c *rig.Cluster) []*app {
 		}
 		apps = append(apps, &a)
 	}
-	for i := range 3 {
-		add(fmt.Sprint("generated-", i), app{exposed: map[int32]string{80: ""}})
+	for i, serves := range []string{attached, managed, ""} {
+		add(fmt.Sprint("generated-", i), app{exposed: map[int32]string{80: ""}, balanced: true, serves: serves})
 	}
-	add("custom", app{exposed: map[int32]string{80: "custom"}})
+	add("custom", app{exposed: map[int32]string{80: "custom"}, balanced: true, serves: attached})
 	add("two-ports", app{exposed: map[int32]string{80: "", 443: "custom"}})
 	add("ingress", app{asks: true, ingress: []int32{80}, exposed: map[int32]string{}})
 	add("plain", app{exposed: map[int32]string{}})

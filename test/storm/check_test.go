@@ -69,6 +69,9 @@ func (s *storm) sweep() {
 			keys[k] = true
 		}
 	}
+	for _, a := range s.apps { // of some there may be a backend service or a health check left
+		keys[a.key] = true
+	}
 	for k := range keys {
 		s.must(s.Publish(s.t.Context(), k, "sweep"))
 	}
@@ -131,7 +134,12 @@ func (s *storm) checkOthers() {
 }
 
 func isWrite(c fakegce.Call) bool {
-	return strings.HasSuffix(c.Verb, "insert") || strings.HasSuffix(c.Verb, "delete") || strings.HasSuffix(c.Verb, "tachNetworkEndpoints")
+	for _, verb := range []string{"insert", "delete", "tachNetworkEndpoints", "patch", "update"} {
+		if strings.HasSuffix(c.Verb, verb) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkWorld holds groups and statuses against what the Pods ask for.
@@ -155,6 +163,7 @@ func (s *storm) checkWorld() {
 		}
 		s.checkStatus(a, want)
 	}
+	s.checkBalancers()
 }
 
 func (s *storm) groupsByApp() map[*app]map[place]map[string]bool {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
 )
@@ -157,6 +158,9 @@ func (s *storm) services(a *app) {
 // ask changes what a Service asks for.
 func (s *storm) ask(a *app) error {
 	a.broken = false
+	if a.balanced && s.rand.IntN(2) == 0 {
+		return s.balance(a)
+	}
 	switch s.rand.IntN(8) {
 	case 0:
 		a.exposed = map[int32]string{80: ""}
@@ -185,7 +189,9 @@ func (s *storm) annotate(a *app) error {
 		if svc.Annotations == nil {
 			svc.Annotations = map[string]string{}
 		}
-		delete(svc.Annotations, "cloud.google.com/neg")
+		for _, name := range []string{neg.AnnotationNEG, neg.AnnotationAutoneg, neg.AnnotationBackendService} {
+			delete(svc.Annotations, name)
+		}
 		for name, value := range a.annotations() {
 			svc.Annotations[name] = value
 		}

@@ -41,6 +41,7 @@ type storm struct {
 	past    map[*app][]moment
 	sent    *evidence
 	foreign []fakegce.Group
+	shared  []string                    // entries of others in the shared backend service, raw
 	weather []func()                    // lifts what is wrong in the clusters
 	down    map[string]fakegce.Instance // deleted, by name
 	hand    int                         // calls made by people
@@ -78,6 +79,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	s.Kube.Seed(seed)
 	s.Kube.OnWrite(s.wire.heard)
 	s.addForeign()
+	s.addShared()
 	for _, c := range s.Clusters {
 		s.apps = append(s.apps, newApps(c)...)
 	}
