@@ -103,7 +103,8 @@ func (f *Follower) join(k neg.Key) (fl *follow, first bool) {
 	return fl, true
 }
 
-// leave ends a follow, unless news came that no look has covered.
+// leave ends a follow and tells whether it did: not while there are news that no look has
+// covered, unless anyway.
 func (f *Follower) leave(k neg.Key, fl *follow, anyway bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -174,14 +175,13 @@ func (f *Follower) look(ctx context.Context, k neg.Key) (seen, error) {
 const renewEvery = time.Minute
 
 func (f *Follower) renew(ctx context.Context, cluster string, c Cluster) {
-	_, err := f.leases.get(f.Now, renewEvery, cluster, func() (struct{}, error) {
+	_, _ = f.leases.get(f.Now, renewEvery, cluster, func() (struct{}, error) {
 		err := c.RenewLease(ctx, "negfleet-readiness")
 		if err != nil {
 			f.Log.WarnContext(ctx, err.Error(), "cluster", cluster)
 		}
 		return struct{}{}, nil // gates come first; it is tried again in a while
-	})
-	_ = err // the read above has none
+	}) // which is no error, ever
 }
 
 // note remembers what a look saw.
