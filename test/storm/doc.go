@@ -6,7 +6,7 @@
 // tenth of all calls to Compute and to the clusters fail, some when their work is done.
 // Instances die between two of their calls, and some deliveries go to both at once. Of the
 // events three in ten are lost, three come again, the rest comes late and in any order,
-// and the webhook's hints precede what they tell of. In every fourth seed no entry of an
+// and the webhook's hints precede what they tell of. In every other seed no entry of an
 // EndpointSlice is ever seen, those of Pods and Services alone. Then the weather clears,
 // one sweep asks for every key, and:
 //

@@ -75,7 +75,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 		},
 		Adjust: s.adjust,
 	})
-	s.wire.podsOnly = seed%4 == 0
+	s.wire.podsOnly = seed%2 == 0
 	s.Kube.Seed(seed)
 	s.Kube.OnWrite(s.wire.heard)
 	s.addForeign()

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -44,8 +46,38 @@ func managedBackendService(ctx context.Context, t *teller) (string, error) {
 	if err := t.until(ctx, func() (string, error) { return t.unhealthy(ctx, name) }); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("backend service %s with a health check and 3 groups after %s\nbehind a URL map, proxy and forwarding rule all 3 Pods are HEALTHY after %s",
-		name, made, time.Since(began).Round(time.Millisecond)), nil
+	text := fmt.Sprintf("backend service %s with a health check and 3 groups after %s\nbehind a URL map, proxy and forwarding rule all 3 Pods are HEALTHY after %s",
+		name, made, time.Since(began).Round(time.Millisecond))
+	said, err := t.gcloudHealth(ctx, name)
+	return text + "\n" + said, err
+}
+
+// gcloudHealth asks as a person would, where gcloud is installed.
+func (t *teller) gcloudHealth(ctx context.Context, service string) (string, error) {
+	program, err := exec.LookPath("gcloud")
+	if err != nil {
+		return "gcloud is not installed: not asked", nil
+	}
+	gcloud := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, program, append([]string{"compute", "backend-services"}, args...)...)
+		cmd.Env = os.Environ()
+		for name, value := range t.world.Env() {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+		out, err := cmd.Output()
+		if exit, ok := err.(*exec.ExitError); ok {
+			err = fmt.Errorf("gcloud %s: %w: %s", args[0], err, exit.Stderr)
+		}
+		return string(out), err
+	}
+	if out, err := gcloud("describe", service, "--global", "--format=value(timeoutSec)"); err != nil || strings.TrimSpace(out) != "60" {
+		return "", fmt.Errorf("gcloud describes the backend service with a time-out of %q, want 60: %w", out, err)
+	}
+	out, err := gcloud("get-health", service, "--global")
+	if healthy := strings.Count(out, "healthState: HEALTHY"); err != nil || healthy != 3 {
+		return "", fmt.Errorf("gcloud get-health finds %d Pods HEALTHY, want 3: %w\n%s", healthy, err, out)
+	}
+	return "gcloud compute backend-services get-health: HEALTHY three times", nil
 }
 
 // backendsMissing says what the backend service still lacks of every zone's group.
