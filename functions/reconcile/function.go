@@ -134,13 +134,13 @@ func gatesOf(k neg.Key, found reconcile.Result) (gates neg.Key, wake bool) {
 }
 
 // request is what a message asks for. Those who watch clusters report on clusters; an
-// operator or the sweep may have seen something in the cloud. A resync has looked for
-// groups that nothing in the cluster tells of, and says so by another source. What the
+// operator may have seen something in the cloud. A resync and a sweep have looked for groups
+// that nothing in the cluster tells of, and say so by another source. What the
 // webhook saw may not have happened yet, or never.
 func request(m event.Message) reconcile.Delivery {
 	cloud := m.Source != "audit" && m.Source != "admission"
 	return reconcile.Delivery{
-		Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile" && m.Source != "readiness" && m.Source != event.SourceResync,
+		Chain: m.Chain, Cloud: cloud, Thorough: cloud && m.Source != "reconcile" && m.Source != "readiness" && m.Source != event.SourceResync && m.Source != event.SourceSweep,
 		Early: m.Source == "admission", Created: m.PodsCreated, Deleted: m.PodsDeleted,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ type Env struct {
 	LookInterval      time.Duration // NEGFLEET_LOOK_INTERVAL: between two looks at one key in one instance
 	CallerKeys        string        // NEGFLEET_CALLER_KEYS: keys of the path MAC; secret
 	Accept            string        // NEGFLEET_EVENTS_ACCEPT: shapes that the events function takes
+	SweepBudget       int           // NEGFLEET_SWEEP_BUDGET: orphaned keys that a sweep publishes, at most
 	OrderingKeys      bool          // NEGFLEET_ORDERING_KEYS: publish keys in order
 	Identities        []string      // NEGFLEET_IDENTITIES: users that negfleet's functions are in the clusters; their writes are no events
 }
@@ -52,7 +54,22 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 	baseURL("NEGFLEET_GATEWAY_ENDPOINT", e.GatewayEndpoint, &errs)
 	e.DeletionGrace = duration(getenv, "NEGFLEET_DELETION_GRACE", time.Minute, maxGrace, &errs)
 	e.LookInterval = duration(getenv, "NEGFLEET_LOOK_INTERVAL", time.Second, time.Minute, &errs)
+	e.SweepBudget = number(getenv, "NEGFLEET_SWEEP_BUDGET", 50, 1000, &errs)
 	return e, errors.Join(errs...)
+}
+
+// number is from 0 to most.
+func number(getenv func(string) string, name string, fallback, most int, errs *[]error) int {
+	value := getenv(name)
+	if value == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > most {
+		*errs = append(*errs, fmt.Errorf("%s %q: want a number from 0 to %d", name, value, most))
+		return fallback
+	}
+	return n
 }
 
 // PubSubProject is the project of the topics; empty when none is named.

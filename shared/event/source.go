@@ -13,6 +13,21 @@ const (
 	SourceResyncGroups = "resync-groups"
 )
 
+// Sources of what a sweep finds, told apart in the same way.
+const (
+	SourceSweep       = "sweep"
+	SourceSweepGroups = "sweep-groups"
+)
+
+// SweepMessage asks for a look at a key that a sweep found.
+func SweepMessage(k neg.Key, thorough bool, why string, at time.Time) Message {
+	m := Message{Key: k, Reason: why, Source: SourceSweep, Observed: at}
+	if thorough {
+		m.Source = SourceSweepGroups
+	}
+	return m
+}
+
 // ResyncMessage asks for a look at a key that a resync found.
 func ResyncMessage(k neg.Key, thorough bool, why string, at time.Time) Message {
 	m := Message{Key: k, Reason: why, Source: SourceResync, Observed: at}

@@ -24,6 +24,7 @@ import (
 type Scopes struct {
 	Fleet *fleet.Fleet
 	env   config.Env
+	now   func() time.Time
 
 	mu     sync.Mutex
 	clouds map[place]*gce.Client
@@ -38,7 +39,7 @@ func New(env config.Env, log *slog.Logger, now func() time.Time) (*Scopes, error
 	if err != nil {
 		return nil, err
 	}
-	return &Scopes{Fleet: f, env: env, clouds: map[place]*gce.Client{}}, nil
+	return &Scopes{Fleet: f, env: env, now: now, clouds: map[place]*gce.Client{}}, nil
 }
 
 // Open returns the scope of a cluster of the fleet file. A decommissioned one is not called:

@@ -193,7 +193,7 @@ func (r Reader) list(ctx context.Context, c *Cluster) error {
 		return err
 	}
 	maps.DeleteFunc(counts, func(k neg.Key, _ int) bool { return !services[k].Asks })
-	waiting, err := r.waiting(ctx, k, asking)
+	waiting, err := waiting(ctx, k, asking, c.gates())
 	if err != nil {
 		return err
 	}
@@ -213,12 +213,18 @@ func (r Reader) list(ctx context.Context, c *Cluster) error {
 	return nil
 }
 
-// gates are the types of the conditions that negfleet sets.
-var gates = []string{neg.GateNEG, neg.GateLoadBalancer}
+// gates are the types of the conditions that negfleet sets. Where GKE's own controller keeps
+// the groups it answers its own gate.
+func (c *Cluster) gates() []string {
+	if c.Skip != "" {
+		return []string{neg.GateLoadBalancer}
+	}
+	return []string{neg.GateNEG, neg.GateLoadBalancer}
+}
 
 // waiting counts the Pods whose containers are ready and whose gates are not open, in the
 // namespaces with a Service that asks for groups.
-func (r Reader) waiting(ctx context.Context, k Kubernetes, asking map[string]bool) (map[string]int, error) {
+func waiting(ctx context.Context, k Kubernetes, asking map[string]bool, gates []string) (map[string]int, error) {
 	waiting := map[string]int{}
 	for ns, asks := range asking {
 		if !asks {

@@ -41,7 +41,7 @@ var own = map[string][]string{
 	"shared/gke":       {"shared/neg"},
 	"shared/presence":  {"shared/neg"},
 	"shared/fleet":     {"shared/neg", "shared/config", "shared/gke", "shared/kube", "shared/presence"},
-	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/readiness", "shared/reconcile", "shared/resync"},
+	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/sweep"},
 	"infra":            {},
 
 	"admission/mutate":       {"shared/neg", "shared/object"},
@@ -61,8 +61,11 @@ var own = map[string][]string{
 	"functions/reconcile": {
 		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
+	"functions/sweep": {
+		"shared/config", "shared/event", "shared/neg", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
+	},
 	"cmd/negfleet": {
-		"admission/registration", "infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/telemetry",
+		"admission/registration", "infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
 	},
 }
 
@@ -75,7 +78,7 @@ var others = map[string][]string{
 	"cloud.google.com/go/pubsub":      {"shared/event"},
 	"github.com/cloudevents/":         {"shared/event"},
 	"go.yaml.in/":                     {"shared/config"},
-	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/events", "functions/readiness", "functions/reconcile", "admission"},
+	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/events", "functions/readiness", "functions/reconcile", "functions/sweep", "admission"},
 }
 
 // never is what a package may not reach over any number of imports.

@@ -11,11 +11,12 @@ import (
 	_ "github.com/negfleet/negfleet/functions/events"
 	_ "github.com/negfleet/negfleet/functions/readiness"
 	_ "github.com/negfleet/negfleet/functions/reconcile"
+	_ "github.com/negfleet/negfleet/functions/sweep"
 )
 
 func main() {
 	if os.Getenv("FUNCTION_TARGET") == "" {
-		log.Fatal("FUNCTION_TARGET: missing; want Events, Readiness or Reconcile")
+		log.Fatal("FUNCTION_TARGET: missing; want Events, Readiness, Reconcile or Sweep")
 	}
 	port := os.Getenv("PORT")
 	if port == "" {

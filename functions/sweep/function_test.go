@@ -1,0 +1,149 @@
+package sweep_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+
+	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/test/fakekube"
+)
+
+// TestSweep: a leak is published and, by a look, removed; a gone cluster's group is reported
+// and, where the fleet file says so, removed; what is not ours stays. A second sweep at the
+// same time changes nothing about that.
+func TestSweep(t *testing.T) {
+	for name, c := range map[string]struct {
+		more    string
+		removed []string
+		left    []string
+	}{
+		"report": {"", []string{"c1/shop/left sweep-groups", "c1/shop/left sweep-groups"}, []string{"shop-old-80", "shop-web-80", "stranger"}},
+		"delete": {"  gone: delete\n", []string{"c1/shop/left sweep-groups", "c1/shop/left sweep-groups", "c2/shop/old sweep-groups", "c2/shop/old sweep-groups"}, []string{"shop-web-80", "stranger"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, c.more)
+			for range 2 {
+				if rec := w.post("/", "", ""); rec.Code != http.StatusOK {
+					t.Fatalf("%d: %s", rec.Code, w.logs.String())
+				}
+			}
+			if d := cmp.Diff(c.removed, w.removals()); d != "" {
+				t.Errorf("published (-want +got):\n%s", d)
+			}
+			if got := len(w.groups()); got != 4 {
+				t.Errorf("the sweep itself left %d groups", got)
+			}
+			w.look()
+			if d := cmp.Diff(c.left, w.groups()); d != "" {
+				t.Errorf("groups (-want +got):\n%s", d)
+			}
+			w.messages = map[string][]event.Message{}
+			if w.post("/", "", ""); len(w.removals()) != 0 {
+				t.Errorf("afterwards: %v", w.removals())
+			}
+		})
+	}
+}
+
+// TestReport: the answer says what was found and why, as JSON and as Markdown, and the log
+// counts it. The first report says how deletion is turned on. Every cluster that was reached
+// has its Lease renewed.
+func TestReport(t *testing.T) {
+	w := newWorld(t, "")
+	r := decode(t, w.post("/", "", ""))
+	want := map[string]int{"owned and wanted": 1, "orphan of a living cluster": 1, "orphan of a gone cluster": 1, "unknown": 1}
+	if d := cmp.Diff(want, r.Verdicts); d != "" || r.Published["orphans"] != 1 || len(r.Unread) != 0 {
+		t.Errorf("verdicts (-want +got):\n%s%+v", d, r)
+	}
+	text := w.post("/", "", "text/markdown").Body.String()
+	for _, line := range []string{
+		"say gone: delete for cluster c2 in the fleet file", "| c1 | alive | 1 |", "| c2 | gone | 0 |", "cluster c1 has no Service shop/left",
+		"the fleet file has no such cluster",
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("no %q in\n%s", line, text)
+		}
+	}
+	if log := w.logs.String(); !strings.Contains(log, `"message":"swept"`) || !strings.Contains(log, `"orphan of a gone cluster":1`) {
+		t.Errorf("log: %s", log)
+	}
+	leases := fakekube.List[*coordinationv1.Lease](w.cluster, neg.LeaseNamespace, nil)
+	if len(leases) != 1 || *leases[0].Spec.HolderIdentity != "negfleet-sweep" {
+		t.Errorf("leases: %v", leases)
+	}
+}
+
+// TestSilentCluster: of a cluster that does not answer nothing is published, and no Lease is
+// renewed; the others are swept.
+func TestSilentCluster(t *testing.T) {
+	w := newWorld(t, "  gone: delete\n")
+	w.kube.Inject(fakekube.Fault{Status: http.StatusForbidden})
+	r := decode(t, w.post("/", "", ""))
+	if d := cmp.Diff([]string{"c2/shop/old sweep-groups"}, w.removals()); d != "" {
+		t.Errorf("published (-want +got):\n%s", d)
+	}
+	if r.Clusters[0].Presence != "unknown" || r.Verdicts["unknown"] != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestClusterMessages: a resync publishes every key of its cluster; the news of a deletion
+// makes a look at that cluster alone, and proves nothing by itself.
+func TestClusterMessages(t *testing.T) {
+	w := newWorld(t, "  gone: delete\n")
+	for _, c := range []struct {
+		cluster string
+		reason  event.ClusterReason
+		want    []string // key and source
+		status  int
+	}{
+		{"c1", event.ClusterResync, []string{"c1/shop/web resync", "c1/shop/left resync-groups"}, 204},
+		{"c1", "some-new-word", []string{"c1/shop/web resync", "c1/shop/left resync-groups"}, 204},
+		{"c2", event.ClusterResync, nil, 204},
+		{"c2", event.ClusterDeleting, []string{"c2/shop/old sweep-groups"}, 204},
+		{"c2", event.ClusterDeleted, []string{"c2/shop/old sweep-groups"}, 204},
+		{"c9", event.ClusterDeleted, nil, 204},
+	} {
+		w.messages = map[string][]event.Message{}
+		rec := w.post("/clusters", w.about(c.cluster, c.reason), "")
+		var got []string
+		for _, m := range w.messages[event.TopicKeys] {
+			got = append(got, m.Key.String()+" "+m.Source)
+		}
+		if d := cmp.Diff(c.want, got); d != "" || rec.Code != c.status {
+			t.Errorf("%s %s: answered %d (-want +got):\n%s", c.cluster, c.reason, rec.Code, d)
+		}
+	}
+	// c1 is said to be deleted, and answers: nothing of it goes but what is a leak anyway.
+	w.messages = map[string][]event.Message{}
+	w.post("/clusters", w.about("c1", event.ClusterDeleted), "")
+	if d := cmp.Diff([]string{"c1/shop/left sweep-groups"}, w.removals()); d != "" {
+		t.Errorf("published (-want +got):\n%s", d)
+	}
+}
+
+// TestRefused: what is no request of ours is answered as such, and what could not be
+// published comes again.
+func TestRefused(t *testing.T) {
+	w := newWorld(t, "")
+	for path, status := range map[string]int{"/else": 404, "/clusters": 204} {
+		if rec := w.post(path, `{"hello":1}`, ""); rec.Code != status {
+			t.Errorf("%s: answered %d, want %d", path, rec.Code, status)
+		}
+	}
+	if !strings.Contains(w.logs.String(), event.ReasonBadMessage) {
+		t.Errorf("log: %s", w.logs.String())
+	}
+	w.publishes = errors.New("unavailable")
+	for path, body := range map[string]string{"/": "", "/clusters": w.about("c1", event.ClusterResync)} {
+		if rec := w.post(path, body, ""); rec.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s: answered %d", path, rec.Code)
+		}
+	}
+}
