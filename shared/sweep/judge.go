@@ -262,8 +262,6 @@ func (f *Finding) proveOrphan(at time.Time, p *Project, r Resource, mark string)
 		f.unknown("it does not say when it was created")
 	case age < MinAge:
 		f.unknown("created %s ago, and only what is older than %s counts as left over", age.Round(time.Second), MinAge)
-	case r.Kind == HealthCheck:
-		f.Held = "reported only: a look does not find a health check that no backend service uses"
 	}
 }
 

@@ -133,12 +133,22 @@ func ofServices(services []neg.BackendService) (all []Resource) {
 func ofChecks(checks []neg.HealthCheck, services []neg.BackendService) (all []Resource) {
 	used := map[neg.HealthCheckID][]Use{}
 	for _, s := range services {
-		used[s.HealthCheck] = append(used[s.HealthCheck], Use{By: "backend service " + s.ID.String()})
+		used[s.HealthCheck] = append(used[s.HealthCheck], Use{By: "backend service " + s.ID.String(), Mark: markOf(s)})
 	}
 	for _, h := range checks {
 		all = append(all, Resource{Kind: HealthCheck, Name: h.ID.String(), Description: text(h.Fields, "description"), Created: created(h.Fields), Uses: used[h.ID]})
 	}
 	return all
+}
+
+// markOf is the mark of the key that a backend service of ours belongs to; empty: it is not
+// ours. What it uses then it uses for that key.
+func markOf(s neg.BackendService) string {
+	o, err := neg.ParseOwner(text(s.Fields, "description"))
+	if err != nil {
+		return ""
+	}
+	return neg.BackendMark(o.UID, neg.Key{Cluster: o.Cluster, Namespace: o.Namespace, Service: o.Service})
 }
 
 func text(f neg.Fields, name string) string {

@@ -188,6 +188,24 @@ func TestGroupsInPart(t *testing.T) {
 	}
 }
 
+// TestManaged: a backend service and a health check that a Service left are orphans too, and
+// the one using the other is no stranger's use.
+func TestManaged(t *testing.T) {
+	w := newWorld(t)
+	check, id, owner := neg.HealthCheckID{Name: "left"}, neg.BackendServiceID{Name: "left"}, neg.OwnerOf(w.uid, key("left"), 0)
+	w.check(w.gce.CreateHealthCheck(t.Context(), check, owner, neg.Fields{"type": "TCP"}))
+	w.check(w.gce.CreateBackendService(t.Context(), id, owner, neg.Fields{"protocol": "HTTP", "loadBalancingScheme": "EXTERNAL_MANAGED"}, check))
+	verdicts := map[string]sweep.Verdict{}
+	for _, f := range sweep.Judge(w.read()) {
+		verdicts[string(f.Kind)+" "+f.Resource] = f.Verdict
+	}
+	for _, name := range []string{"backend service global/left", "health check global/left"} {
+		if verdicts[name] != sweep.Orphan {
+			t.Errorf("%s: %s", name, verdicts[name])
+		}
+	}
+}
+
 // TestInstances: a gone cluster's group with endpoints is unknown while one of their
 // instances is there.
 func TestInstances(t *testing.T) {
