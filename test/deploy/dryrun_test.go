@@ -98,7 +98,7 @@ func TestShellcheck(t *testing.T) {
 	if err != nil {
 		t.Skip("shellcheck is not installed")
 	}
-	c := exec.CommandContext(t.Context(), path, "--external-sources", "scripts/deploy", "scripts/undeploy", "scripts/smoke", "scripts/stage", "scripts/deployment.bash")
+	c := exec.CommandContext(t.Context(), path, "--external-sources", "scripts/deploy", "scripts/undeploy", "scripts/smoke", "scripts/stage", "scripts/open-gates", "scripts/deployment.bash")
 	c.Dir = root
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

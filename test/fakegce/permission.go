@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // permissionVerbs are the last words of permissions where a method's own differs.
@@ -60,6 +62,7 @@ func (s *Server) denied(permission string) bool {
 // mayCall refuses a call whose method needs a permission that is denied.
 func (s *Server) mayCall(c *call) *apiError {
 	permission := c.method.Permission()
+	s.needed.add(permission)
 	if !s.denied(permission) {
 		return nil
 	}
@@ -68,10 +71,39 @@ func (s *Server) mayCall(c *call) *apiError {
 
 // mayUse refuses to refer to a resource without the permission.
 func (s *Server) mayUse(r ref) *apiError {
-	if permission := usePermission(r); s.denied(permission) {
+	permission := usePermission(r)
+	s.needed.add(permission)
+	if s.denied(permission) {
 		return errPermission(permission, r.path())
 	}
 	return nil
+}
+
+// A permissionSet is what calls have needed.
+type permissionSet struct {
+	mu  sync.Mutex
+	all map[string]bool
+}
+
+func (p *permissionSet) add(permission string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil {
+		p.all = map[string]bool{}
+	}
+	if permission != "" {
+		p.all[permission] = true
+	}
+}
+
+// NeededPermissions are those that the calls since the last asking have needed, granted or
+// not, in order.
+func (s *Server) NeededPermissions() []string {
+	s.needed.mu.Lock()
+	defer s.needed.mu.Unlock()
+	list := slices.Sorted(maps.Keys(s.needed.all))
+	clear(s.needed.all)
+	return list
 }
 
 func errPermission(permission, path string) *apiError {

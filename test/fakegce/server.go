@@ -30,6 +30,7 @@ type Server struct {
 	timeline *timeline
 	faults   *faults
 	rates    *rates
+	needed   permissionSet
 	admin    http.Handler
 	page     http.Handler
 }

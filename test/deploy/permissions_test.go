@@ -1,0 +1,159 @@
+package deploy
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/negfleet/negfleet/functions/readiness"
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/test/fakekube"
+	"github.com/negfleet/negfleet/test/rig"
+	"github.com/negfleet/negfleet/test/sandbox/pubsub"
+)
+
+// A world is a cluster, its cloud and reconcile.
+type world struct {
+	*rig.Rig
+	t *testing.T
+}
+
+// regions are where backend services are, and what the annotation says then.
+var regions = map[string]string{"world": "", "inside": `"region":"us-central1","scheme":"INTERNAL_MANAGED",`}
+
+func newWorld(t *testing.T) world {
+	return world{rig.Start(t, rig.Options{
+		Project: "permissions", Clusters: []string{"c1"}, Nodes: 3,
+		Env:  map[string]string{"NEGFLEET_DELETION_GRACE": "1ms", "NEGFLEET_LOOK_INTERVAL": "1ms"},
+		Push: pubsub.Subscription{AckDeadline: time.Minute},
+	}), t}
+}
+
+func (w world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w world) look(service string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	// An operator's key has everything looked for that is the key's.
+	w.must(w.Publish(ctx, neg.Key{Cluster: "c1", Namespace: "shop", Service: service}, "operator"))
+	w.must(w.PubSub.Drained(ctx))
+}
+
+// TestReconcileRole: through the life of Services with every kind of object that it keeps,
+// the function needs the permissions of its role, all of them, and no other.
+func TestReconcileRole(t *testing.T) {
+	w := newWorld(t)
+	kube := w.Clusters[0].World
+	for service, region := range regions {
+		w.must(kube.Deploy(fakekube.Deployment{Namespace: "shop", Name: service, Replicas: 3}))
+		w.must(kube.AddService(backed(service, `{"80":{`+region+`"securityPolicy":"guard","healthCheck":{"requestPath":"/a"}}}`)))
+		w.look(service)
+		if len(w.GCE.Groups()) == 0 {
+			t.Fatalf("%s: no groups", service)
+		}
+		w.must(kube.Roll("shop", service)) // attach and detach
+		w.look(service)
+		w.must(kube.AddService(backed(service, `{"80":{`+region+`"timeoutSec":7,"healthCheck":{"requestPath":"/b"}}}`)))
+		w.look(service)
+		w.must(kube.RemoveService("shop", service))
+		w.look(service)
+		if groups := w.GCE.Groups(); len(groups) > 0 {
+			t.Fatalf("%s: %d groups are left", service, len(groups))
+		}
+	}
+	// The emulator has no security policies, so it does not ask for the right to use one.
+	needed := append(w.GCE.NeededPermissions(), "compute.securityPolicies.use", "compute.regionSecurityPolicies.use")
+	slices.Sort(needed)
+	if diff := cmp.Diff(role(t, "reconcile"), needed); diff != "" {
+		t.Errorf("infra/roles/reconcile.yaml (-role +needed):\n%s", diff)
+	}
+}
+
+// TestReadinessRole: until gates open, the function needs its role, all of it, and no more.
+func TestReadinessRole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a gate opens after five seconds; skipped by -short")
+	}
+	w := newWorld(t)
+	env := w.Instances[0].Env
+	f, err := readiness.FromEnv(func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
+	w.must(err)
+	for service, region := range regions {
+		gates := []string{"cloud.google.com/load-balancer-neg-ready"}
+		w.must(w.Clusters[0].World.Deploy(fakekube.Deployment{Namespace: "shop", Name: service, Replicas: 1, Gates: gates}))
+		w.must(w.Clusters[0].World.AddService(backed(service, `{"80":{`+region+`"healthCheck":{"requestPath":"/a"}}}`)))
+		w.look(service)
+	}
+	w.GCE.NeededPermissions() // those of reconcile
+	for service := range regions {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		w.must(f.Follow(ctx, neg.Key{Cluster: "c1", Namespace: "shop", Service: service}))
+		cancel()
+	}
+	if diff := cmp.Diff(role(t, "readiness"), w.GCE.NeededPermissions()); diff != "" {
+		t.Errorf("infra/roles/readiness.yaml (-role +needed):\n%s", diff)
+	}
+}
+
+// backed is a Service with groups and a backend service of negfleet's.
+func backed(name, backend string) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Annotations: map[string]string{
+			neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`, neg.AnnotationBackendService: backend,
+		}},
+		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": name}, Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(80)}}},
+	}
+}
+
+// TestRoles: a role's file is what gcloud takes, sorted, and of Compute alone has what it
+// says.
+func TestRoles(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "infra", "roles", "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no roles: %v", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		permissions := role(t, name)
+		if !slices.IsSorted(permissions) || len(slices.Compact(slices.Clone(permissions))) != len(permissions) || len(permissions) == 0 {
+			t.Errorf("%s: permissions are not sorted, or some stand twice, or there are none", file)
+		}
+	}
+}
+
+// role reads the permissions of infra/roles/NAME.yaml.
+func role(t *testing.T, name string) []string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, "infra", "roles", name+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Title, Description, Stage string
+		IncludedPermissions       []string `yaml:"includedPermissions"`
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		t.Fatalf("role %s: %v", name, err)
+	}
+	if file.Title == "" || file.Description == "" || file.Stage != "GA" {
+		t.Errorf("role %s: want title, description and stage GA: %+v", name, file)
+	}
+	return file.IncludedPermissions
+}
