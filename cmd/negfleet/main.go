@@ -35,6 +35,9 @@ usage: negfleet COMMAND [flags]
   replay [--dry-run] [--json] [--limit N] [--filter CLUSTER[/NAMESPACE[/SERVICE]]] [SUBSCRIPTION]
       publish dead letters anew, to the topics that they came from; SUBSCRIPTION pulls
       from negfleet-dead, which is its name when none is given
+  sweep [--dry-run] [--json] [--cluster CLUSTER]
+      find what leaked, drifted or was missed, say why, and publish its keys within the
+      budget; --dry-run publishes nothing
   clusters [--json]
       ask every cluster of the fleet file who it is and print who is there; exit 1 if one is not alive
   gates list [--namespace N] [--json] CLUSTER
@@ -46,15 +49,16 @@ usage: negfleet COMMAND [flags]
       print the version
 
 environment:
-  NEGFLEET_FLEET               path of the fleet file (plan, webhook, resync, clusters, gates)
+  NEGFLEET_FLEET               path of the fleet file (plan, webhook, resync, sweep, clusters, gates)
   NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit, webhook)
   NEGFLEET_ADMISSION_URL       the admission function's URL, unless --url says it (webhook)
   NEGFLEET_AUDIT_URL           the audit function's URL, unless --url says it (audit)
-  NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync)
-  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, clusters)
-  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, clusters)
-  PUBSUB_PROJECT_ID            project of the topics (resync, replay)
-  NEGFLEET_ORDERING_KEYS       true: publish with ordering keys (resync)
+  NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync, sweep)
+  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, sweep, clusters)
+  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, sweep, clusters)
+  PUBSUB_PROJECT_ID            project of the topics (resync, sweep, replay)
+  NEGFLEET_ORDERING_KEYS       true: publish with ordering keys (resync, sweep)
+  NEGFLEET_SWEEP_BUDGET        orphaned keys that a run publishes, at most; 50 (sweep)
 `
 
 func main() {
@@ -81,6 +85,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = resyncCommand(ctx, args[1:], getenv, out, errs)
 	case "replay":
 		err = replayCommand(ctx, args[1:], getenv, out, errs)
+	case "sweep":
+		err = sweepCommand(ctx, args[1:], getenv, out)
 	case "clusters":
 		err = clustersCommand(ctx, args[1:], getenv, out)
 	case "gates":
