@@ -51,7 +51,7 @@ func TestService(t *testing.T) {
 			func(s *corev1.Service) {
 				s.DeletionTimestamp, s.Finalizers = &metav1.Time{Time: time.Unix(1, 0)}, []string{"example.test/x"}
 			},
-			&neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Deleting: true, Ports: tcp80},
+			&neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Deleting: true, Finalizers: []string{"example.test/x"}, Ports: tcp80},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

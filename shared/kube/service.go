@@ -197,6 +197,24 @@ func (c *Cluster) Annotate(ctx context.Context, s *neg.Service, values map[strin
 	return nil
 }
 
+// RemoveFinalizer takes a finalizer off exactly that Service as it was read. One that
+// changed meanwhile is an error, and is read again.
+func (c *Cluster) RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error {
+	left := slices.DeleteFunc(slices.Clone(s.Finalizers), func(f string) bool { return f == name })
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.UID, "resourceVersion": s.ResourceVersion, "finalizers": left}})
+	if err != nil {
+		return err
+	}
+	_, err = c.client.CoreV1().Services(s.Key.Namespace).Patch(ctx, s.Key.Service, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "negfleet"})
+	if gone(err) || replaced(err) {
+		return nil
+	}
+	if err != nil {
+		return c.fail(ctx, "remove finalizer "+name+" of service "+s.Key.Namespace+"/"+s.Key.Service, err)
+	}
+	return nil
+}
+
 // replaced tells whether a patch met an object of another UID. The API server treats the
 // UID in a patch as a change of an immutable field: 422, not 409.
 func replaced(err error) bool {

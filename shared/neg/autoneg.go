@@ -21,6 +21,9 @@ const (
 	AnnotationAutonegStatus = "controller.autoneg.dev/neg-status"
 )
 
+// FinalizerAutoneg is what autoneg leaves on the Services it serves.
+const FinalizerAutoneg = "controller.autoneg.dev/neg"
+
 // An Attachment puts the groups of a port into a backend service that someone else made.
 type Attachment struct {
 	Port    int32

@@ -10,6 +10,7 @@ type Service struct {
 	HasSelector     bool
 	Selector        map[string]string
 	Deleting        bool // metadata.deletionTimestamp is set
+	Finalizers      []string
 	Ports           []ServicePort
 }
 

@@ -18,7 +18,7 @@ import (
 func Service(k neg.Key, s *corev1.Service) *neg.Service {
 	out := &neg.Service{
 		Key: k, UID: string(s.UID), ResourceVersion: s.ResourceVersion, Annotations: s.Annotations,
-		Type: string(s.Spec.Type), HasSelector: len(s.Spec.Selector) > 0, Selector: s.Spec.Selector, Deleting: s.DeletionTimestamp != nil,
+		Type: string(s.Spec.Type), HasSelector: len(s.Spec.Selector) > 0, Selector: s.Spec.Selector, Deleting: s.DeletionTimestamp != nil, Finalizers: s.Finalizers,
 	}
 	named := neg.ParseAppProtocols(s.Annotations)
 	for _, p := range s.Spec.Ports {

@@ -11,11 +11,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/plan"
 	"github.com/negfleet/negfleet/shared/reconcile"
 	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
 )
 
 const (
@@ -380,4 +384,47 @@ func TestLeftoverHealthCheck(t *testing.T) {
 		w.check(err)
 		w.wantBalancers("looked at again")
 	}
+}
+
+// TestAutonegFinalizer: a Service that autoneg held does not hang for ever; it goes when
+// nothing of it is left, and not before.
+func TestAutonegFinalizer(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.api("POST", global+"healthChecks", `{"name":"theirs","type":"TCP"}`)
+	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"]}`)
+	w.check(w.Deploy(fakekube.Deployment{Namespace: "shop", Name: "web", Replicas: 2, Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 80}}}))
+	svc := service(with(exposed(port80), neg.AnnotationAutoneg, autone))
+	svc.Finalizers = []string{neg.FinalizerAutoneg, "example.com/other"}
+	w.check(w.AddService(svc))
+	w.mustLook()
+	w.deleteService()
+	w.check(w.gce.AddFaults(fakegce.Fault{Name: "busy", Verb: "backendServices.patch", Status: 503, Reason: "backendError"}))
+	_, _ = w.look()
+	if held := w.finalizers(); len(held) != 2 {
+		t.Errorf("finalizers %v while the groups are still in the backend service", held)
+	}
+	w.gce.ClearFaults()
+	w.until("gone")
+	w.wantBalancers("gone", "backendServices shop", "healthChecks theirs")
+	if held := w.finalizers(); len(held) != 1 || held[0] != "example.com/other" {
+		t.Errorf("finalizers %v, want the other one alone", held)
+	}
+}
+
+// deleteService asks the API server to, which waits for finalizers.
+func (w *world) deleteService() {
+	w.t.Helper()
+	client, err := kubernetes.NewForConfig(w.config)
+	w.check(err)
+	w.check(client.CoreV1().Services("shop").Delete(w.t.Context(), "web", metav1.DeleteOptions{}))
+}
+
+func (w *world) finalizers() []string {
+	w.t.Helper()
+	svc, err := w.scope.Cluster.Service(w.t.Context(), web)
+	w.check(err)
+	if svc == nil {
+		return nil
+	}
+	return svc.Finalizers
 }

@@ -173,6 +173,11 @@ func (b bounded) Probes(ctx context.Context, k neg.Key) (map[int32]neg.Probe, er
 	return within(ctx, b.f, func() (map[int32]neg.Probe, error) { return b.Cluster.Probes(ctx, k) })
 }
 
+func (b bounded) RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error {
+	_, err := within(ctx, b.f, func() (struct{}, error) { return struct{}{}, b.Cluster.RemoveFinalizer(ctx, s, name) })
+	return err
+}
+
 func (b bounded) Annotate(ctx context.Context, s *neg.Service, values map[string]string) error {
 	_, err := within(ctx, b.f, func() (struct{}, error) { return struct{}{}, b.Cluster.Annotate(ctx, s, values) })
 	return err

@@ -45,6 +45,8 @@ type Cluster interface {
 	// Probes is what the Pods' readinessProbes say, by Service port; empty: nobody knows.
 	Probes(ctx context.Context, k neg.Key) (map[int32]neg.Probe, error)
 
+	// RemoveFinalizer takes a finalizer off the Service as it was read.
+	RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error
 	// Annotate writes annotations; an empty value removes one.
 	Annotate(ctx context.Context, s *neg.Service, values map[string]string) error
 	Note(ctx context.Context, s *neg.Service, n neg.Note) error
@@ -268,7 +270,10 @@ func (l *look) run(ctx context.Context) error {
 	}
 	err := errors.Join(added, removed, l.writeStatus(ctx), l.followUp(ctx))
 	l.noticeFight()
-	return err
+	if err != nil {
+		return err
+	}
+	return l.release(ctx)
 }
 
 // logPlan writes each step as "negfleet plan" prints it, endpoints counted.

@@ -88,6 +88,22 @@ func (l *look) autonegStatus(status neg.Status) (string, error) {
 	return neg.AutonegStatus(l.in.Attached, status.Groups, status.Zones)
 }
 
+// release takes autoneg's finalizer off a Service that is being deleted and of which nothing
+// is left. Nobody can put it back on: the API server adds none to what is being deleted.
+// autoneg itself, if it still runs, has nothing left to do there either: it would find its
+// entries gone.
+func (l *look) release(ctx context.Context) error {
+	svc := l.in.Service
+	if svc == nil || !svc.Deleting || l.policy != plan.Sync || !slices.Contains(svc.Finalizers, neg.FinalizerAutoneg) {
+		return nil
+	}
+	if svc.Annotations[neg.AnnotationAutoneg] == "" || len(l.observed.Groups) > 0 || len(servicesOf(l.observed)) > 0 {
+		return nil
+	}
+	l.log.InfoContext(ctx, "nothing is left of the Service: taking autoneg's finalizer off", "finalizer", neg.FinalizerAutoneg)
+	return l.scope.Cluster.RemoveFinalizer(ctx, svc, neg.FinalizerAutoneg)
+}
+
 // note makes problems and what blocks the key visible on the Service.
 func (l *look) note(ctx context.Context, err error) error {
 	svc := l.in.Service

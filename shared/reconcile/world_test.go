@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/negfleet/negfleet/shared/gce"
 	"github.com/negfleet/negfleet/shared/kube"
@@ -36,6 +37,7 @@ type world struct {
 	kube      *fakekube.Server
 	cluster   *fakekube.Cluster
 	computeAt string // the API's base URL
+	config    *rest.Config
 	scope     reconcile.Scope
 	r         *reconcile.Reconciler
 	mu        sync.Mutex
@@ -56,7 +58,8 @@ func newWorldWith(t testing.TB, o fakegce.Options, c ...fakekube.ClusterOption) 
 	server := httptest.NewServer(w.kube)
 	t.Cleanup(server.Close)
 	w.scope = reconcile.Scope{UID: string(w.cluster.UID()), Project: "p1", Zones: zones, Policy: plan.Sync}
-	if w.scope.Cluster, err = kube.New("c1", w.cluster.Config(server.URL, "negfleet"), time.Now); err != nil {
+	w.config = w.cluster.Config(server.URL, "negfleet")
+	if w.scope.Cluster, err = kube.New("c1", w.config, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	w.computeAt = fakegce.ComputeEndpoint(fakegce.Start(t, w.gce))
