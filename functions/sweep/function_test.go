@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
 )
 
@@ -124,6 +126,20 @@ func TestClusterMessages(t *testing.T) {
 	w.messages = map[string][]event.Message{}
 	w.post("/clusters", w.about("c1", event.ClusterDeleted), "")
 	if d := cmp.Diff([]string{"c1/shop/left sweep-groups"}, w.removals()); d != "" {
+		t.Errorf("published (-want +got):\n%s", d)
+	}
+}
+
+// TestFaults: while one call in ten fails, nothing is published for removal but what may be
+// removed, and that in the end is.
+func TestFaults(t *testing.T) {
+	w := newWorld(t, "  gone: delete\n")
+	w.kube.Inject(fakekube.Fault{Probability: 0.1, Status: http.StatusForbidden})
+	w.check(w.cloud.AddFaults(fakegce.Fault{Probability: 0.1, Status: http.StatusForbidden}))
+	for range 30 {
+		w.post("/", "", "")
+	}
+	if d := cmp.Diff([]string{"c1/shop/left sweep-groups", "c2/shop/old sweep-groups"}, slices.Compact(w.removals())); d != "" {
 		t.Errorf("published (-want +got):\n%s", d)
 	}
 }

@@ -186,15 +186,7 @@ func (r Reader) list(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return err
 	}
-	services, asking := map[neg.Key]Service{}, map[string]bool{}
-	err = k.Services(ctx, func(page []neg.Service) error {
-		for i := range page {
-			s := ServiceOf(&page[i])
-			services[page[i].Key] = s
-			asking[page[i].Key.Namespace] = asking[page[i].Key.Namespace] || s.Asks
-		}
-		return nil
-	})
+	services, err := listServices(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -203,7 +195,7 @@ func (r Reader) list(ctx context.Context, c *Cluster) error {
 		return err
 	}
 	maps.DeleteFunc(counts, func(k neg.Key, _ int) bool { return !services[k].Asks })
-	waiting, err := waiting(ctx, k, asking, c.gates())
+	waiting, err := waiting(ctx, k, services, c.gates())
 	if err != nil {
 		return err
 	}
@@ -223,6 +215,17 @@ func (r Reader) list(ctx context.Context, c *Cluster) error {
 	return nil
 }
 
+func listServices(ctx context.Context, k Kubernetes) (map[neg.Key]Service, error) {
+	services := map[neg.Key]Service{}
+	err := k.Services(ctx, func(page []neg.Service) error {
+		for i := range page {
+			services[page[i].Key] = ServiceOf(&page[i])
+		}
+		return nil
+	})
+	return services, err
+}
+
 // gates are the types of the conditions that negfleet sets. Where GKE's own controller keeps
 // the groups it answers its own gate.
 func (c *Cluster) gates() []string {
@@ -234,12 +237,15 @@ func (c *Cluster) gates() []string {
 
 // waiting counts the Pods whose containers are ready and whose gates are not open, in the
 // namespaces with a Service that asks for groups.
-func waiting(ctx context.Context, k Kubernetes, asking map[string]bool, gates []string) (map[string]int, error) {
-	waiting := map[string]int{}
-	for ns, asks := range asking {
-		if !asks {
-			continue
+func waiting(ctx context.Context, k Kubernetes, services map[neg.Key]Service, gates []string) (map[string]int, error) {
+	asking := map[string]bool{}
+	for key, s := range services {
+		if s.Asks {
+			asking[key.Namespace] = true
 		}
+	}
+	waiting := map[string]int{}
+	for ns := range asking {
 		pods, err := k.GatedPods(ctx, ns, nil, gates)
 		if err != nil {
 			return nil, err
