@@ -94,14 +94,14 @@ func (c *Cluster) Version(ctx context.Context) (string, error) {
 // Nodes returns the cluster's nodes by name, without those that have no Google providerID.
 // It is at most nodesMaxAge old, and read now when fresh is asked for.
 func (c *Cluster) Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, error) {
-	c.mu.Lock()
-	nodes, age := c.nodes, c.now().Sub(c.nodesAge)
-	c.mu.Unlock()
-	if nodes != nil && age < nodesMaxAge && (!fresh || age < nodesMinAge) {
+	if nodes := c.knownNodes(fresh); nodes != nil {
 		return nodes, nil
 	}
 	// Many looks that miss the same new node make one list.
 	result := c.flight.DoChan("nodes", func() (any, error) {
+		if nodes := c.knownNodes(fresh); nodes != nil {
+			return nodes, nil // a list that ended since we looked
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		return c.listNodes(ctx)
@@ -115,6 +115,17 @@ func (c *Cluster) Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, e
 	case <-ctx.Done():
 		return nil, c.fail(ctx, "list nodes", ctx.Err())
 	}
+}
+
+// knownNodes is the map that is kept, if it is young enough; else nil.
+func (c *Cluster) knownNodes(fresh bool) map[string]neg.Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	age := c.now().Sub(c.nodesAge)
+	if c.nodes == nil || age >= nodesMaxAge || fresh && age >= nodesMinAge {
+		return nil
+	}
+	return c.nodes
 }
 
 const (
