@@ -183,6 +183,6 @@ roles_for_cluster() {
 
 # topics are all that the functions receive or publish to, and that of the dead letters.
 topics() {
-  awk '!/^#/ && NF { print $4 "," $5 }' "$list" | tr , '\n' | grep '^negfleet-' | LC_ALL=C sort -u
+  awk '!/^#/ && NF { print $4 "," $5 }' "$list" | tr , '\n' | sed -n 's|^\(negfleet-[a-z]*\).*|\1|p' | LC_ALL=C sort -u
   echo negfleet-dead
 }

@@ -3,6 +3,8 @@ package deploy
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/negfleet/negfleet/functions/readiness"
+	"github.com/negfleet/negfleet/functions/sweep"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakekube"
 	"github.com/negfleet/negfleet/test/rig"
@@ -109,6 +112,27 @@ func TestReadinessRole(t *testing.T) {
 	}
 	if diff := cmp.Diff(role(t, "readiness"), w.GCE.NeededPermissions()); diff != "" {
 		t.Errorf("infra/roles/readiness.yaml (-role +needed):\n%s", diff)
+	}
+}
+
+// TestSweepRole: a sweep needs its role on Compute, all of it, and no more. That it lists
+// clusters is of the container API.
+func TestSweepRole(t *testing.T) {
+	w := newWorld(t)
+	env := w.Instances[0].Env
+	f, err := sweep.FromEnv(func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
+	w.must(err)
+	for service, region := range regions {
+		w.must(w.Clusters[0].World.Deploy(fakekube.Deployment{Namespace: "shop", Name: service, Replicas: 1}))
+		w.must(w.Clusters[0].World.AddService(backed(service, `{"80":{`+region+`"healthCheck":{"requestPath":"/a"}}}`)))
+		w.look(service)
+	}
+	w.GCE.NeededPermissions() // those of reconcile
+	answer := httptest.NewRecorder()
+	f.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", nil))
+	needed := append(w.GCE.NeededPermissions(), "container.clusters.list")
+	if diff := cmp.Diff(role(t, "sweep"), needed); diff != "" || answer.Code >= 300 {
+		t.Errorf("answered %d; infra/roles/sweep.yaml (-role +needed):\n%s", answer.Code, diff)
 	}
 }
 
