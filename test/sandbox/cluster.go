@@ -26,9 +26,10 @@ const (
 	userAudit     = "negfleet-audit"
 	userAdmission = "negfleet-admission"
 	userReadiness = "negfleet-readiness"
+	userSweep     = "negfleet-sweep"
 )
 
-var users = []string{userReconcile, userEvents, userAudit, userAdmission, userReadiness}
+var users = []string{userReconcile, userEvents, userAudit, userAdmission, userReadiness, userSweep}
 
 // A Cluster is a running control plane.
 type Cluster struct {

@@ -29,14 +29,15 @@ var functions = []deployment{
 	{name: "events", target: "Events", user: userEvents, env: map[string]string{"NEGFLEET_EVENTS_ACCEPT": "push"}},
 	{name: "audit", target: "Events", user: userAudit, env: map[string]string{"NEGFLEET_EVENTS_ACCEPT": "audit"}},
 	{name: "readiness", target: "Readiness", user: userReadiness},
+	{name: "sweep", target: "Sweep", user: userSweep},
 	{name: "admission", target: "Admission", user: userAdmission, own: true},
 }
 
 // startPubSub starts the stand-in for Pub/Sub with the subscriptions of a deployment.
 func (w *World) startPubSub(ctx context.Context) error {
-	push := func(topic, function string) pubsub.Subscription {
+	push := func(topic, function, path string) pubsub.Subscription {
 		return pubsub.Subscription{
-			Topic: topic, Name: topic + "-" + function, Endpoint: w.urls[function] + "/",
+			Topic: topic, Name: topic + "-" + function, Endpoint: w.urls[function] + path,
 			AckDeadline: 600 * time.Second, MinBackoff: time.Second, MaxBackoff: time.Minute,
 			DeadLetterTopic: event.TopicDead, MaxDeliveryAttempts: 20, MaxOutstanding: 500,
 		}
@@ -47,10 +48,9 @@ func (w *World) startPubSub(ctx context.Context) error {
 	}
 	server, err := pubsub.Start(ctx, pubsub.Options{
 		Project: Project, Listen: listen,
-		Topics: []string{event.TopicClusters},
 		Subscriptions: []pubsub.Subscription{
-			push(event.TopicAudit, "events"), push(event.TopicNotifications, "events"), push(event.TopicKeys, "reconcile"),
-			push(event.TopicGates, "readiness"),
+			push(event.TopicAudit, "events", "/"), push(event.TopicNotifications, "events", "/"), push(event.TopicKeys, "reconcile", "/"),
+			push(event.TopicGates, "readiness", "/"), push(event.TopicClusters, "sweep", "/clusters"),
 		},
 	})
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 	"github.com/negfleet/negfleet/shared/neg"
 )
 
-// startWebhook puts TLS before the admission function, as the platform does, has every
-// cluster ask it, and renews the Lease that lets it gate.
+// startWebhook puts TLS before the admission function, as the platform does, and has every
+// cluster ask it.
 func (w *World) startWebhook(ctx context.Context) error {
 	to, err := url.Parse(w.urls["admission"])
 	if err != nil {
@@ -38,9 +38,6 @@ func (w *World) startWebhook(ctx context.Context) error {
 		return err
 	}
 	for _, c := range w.Clusters {
-		if err := w.RenewLease(ctx, c, time.Now()); err != nil {
-			return err
-		}
 		if err := w.register(ctx, c, keys); err != nil {
 			return fmt.Errorf("cluster %s: %w", c.Name, err)
 		}
@@ -83,8 +80,8 @@ func (w *World) SetCallerKeys(ctx context.Context, keys string) error {
 	return w.StartFunction(ctx, "admission")
 }
 
-// RenewLease says in a cluster that something was alive at that time to open gates. It does
-// so for those who will.
+// RenewLease says in a cluster that something was alive at that time to open gates, as the
+// sweep does.
 func (w *World) RenewLease(ctx context.Context, c *Cluster, at time.Time) error {
 	config, err := c.Config()
 	if err != nil {

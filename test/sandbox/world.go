@@ -69,6 +69,8 @@ type World struct {
 	urls      map[string]string // of the functions, by name
 	processes map[string]*process
 	front     *httptest.Server // TLS before the admission function
+
+	stopScheduler context.CancelFunc
 }
 
 // Start makes a world, and on failure takes down what it made.
@@ -136,6 +138,9 @@ func (w *World) start(ctx context.Context) error {
 		return err
 	}
 	if err := w.startFunctions(ctx); err != nil {
+		return err
+	}
+	if err := w.startScheduler(ctx); err != nil {
 		return err
 	}
 	if err := w.startWebhook(ctx); err != nil {
@@ -264,6 +269,9 @@ func (w *World) seed(ctx context.Context) error {
 
 // Close stops everything, functions first, and leaves the folder free.
 func (w *World) Close() error {
+	if w.stopScheduler != nil {
+		w.stopScheduler()
+	}
 	if w.front != nil {
 		w.front.Close()
 	}

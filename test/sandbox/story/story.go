@@ -51,6 +51,7 @@ var reconcileSteps = []step{
 	{"groups in every zone hold exactly the Pods, each with its instance; neg-status says so", exactGroups},
 	{"scale to 12, 2, 0 and 3", scale},
 	{"a rolling update of 12 Pods", rollingUpdate},
+	{"an endpoint detached by hand, and a group of a stranger: the sweep has the first put right and leaves the second", swept},
 	{"a second port, with a custom group name", secondPort},
 	{"an endpoint detached by hand: the next look attaches it again", detachedByHand},
 	{"an instance vanishes between listing and attaching: the other 400 endpoints get in", vanishedInstance},
