@@ -159,7 +159,7 @@ func TestProjectWithInstance(t *testing.T) {
 	}
 }
 
-// runs starts TestProject and returns when it has made some groups.
+// runs starts TestProject and returns when it has made some groups and not deleted them.
 func (p *process) runs() (*exec.Cmd, *bytes.Buffer) {
 	p.Helper()
 	cmd, out := p.project()
@@ -169,14 +169,19 @@ func (p *process) runs() (*exec.Cmd, *bytes.Buffer) {
 	ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
 	defer cancel()
 	emulator := &admin.Client{Base: p.url}
-	for made, since := 0, uint64(0); made < 2; {
+	for there, since := 0, uint64(0); there < 2; {
 		list, err := emulator.Timeline(ctx, since, 10*time.Second)
 		if err != nil {
 			p.Fatalf("%v\n%s", err, out)
 		}
 		for _, transition := range list {
 			since = transition.Seq
-			made++
+			switch transition.Event {
+			case "created":
+				there++
+			case "deleted":
+				there--
+			}
 		}
 	}
 	return cmd, out
