@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
@@ -73,7 +74,7 @@ func (s *storm) sweep() {
 		keys[a.key] = true
 	}
 	for k := range keys {
-		s.must(s.Publish(s.t.Context(), k, "sweep"))
+		s.must(s.Publish(s.t.Context(), k, event.SourceSweepGroups))
 	}
 	s.drained()
 }
