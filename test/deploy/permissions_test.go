@@ -106,8 +106,6 @@ func TestReadinessRole(t *testing.T) {
 		w.look(service)
 	}
 	w.GCE.NeededPermissions() // those of reconcile
-	// What it would have reconcile do is not its own need.
-	f.Publish = func(context.Context, string, ...event.Message) error { return nil }
 	for service := range regions {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		w.must(f.Follow(ctx, neg.Key{Cluster: "c1", Namespace: "shop", Service: service}))
@@ -131,6 +129,8 @@ func TestSweepRole(t *testing.T) {
 		w.look(service)
 	}
 	w.GCE.NeededPermissions() // those of reconcile
+	// What it would have reconcile do is not its own need.
+	f.Publish = func(context.Context, string, ...event.Message) error { return nil }
 	answer := httptest.NewRecorder()
 	f.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", nil))
 	needed := append(w.GCE.NeededPermissions(), "container.clusters.list")
