@@ -128,30 +128,42 @@ func (c *Client) Description(ctx context.Context, id neg.GroupID) (description s
 
 // Endpoints lists what is attached to a group. It is not there when exists is false.
 func (c *Client) Endpoints(ctx context.Context, id neg.GroupID) (endpoints []neg.Endpoint, exists bool, err error) {
+	exists, err = c.listEndpoints(ctx, id, "SKIP", func(e neg.Endpoint, _ []*compute.HealthStatusForNetworkEndpoint) {
+		endpoints = append(endpoints, e)
+	})
+	if err != nil || !exists {
+		return nil, false, err
+	}
+	return neg.EndpointSet(endpoints), true, nil
+}
+
+// listEndpoints hands on a group's endpoints, one call for each 500. healthStatus is SHOW or
+// SKIP.
+func (c *Client) listEndpoints(ctx context.Context, id neg.GroupID, healthStatus string, each func(neg.Endpoint, []*compute.HealthStatusForNetworkEndpoint)) (exists bool, err error) {
 	page := ""
 	for {
 		var list *compute.NetworkEndpointGroupsListNetworkEndpoints
 		err := c.call(ctx, "list endpoints of group "+id.String(), func() (err error) {
-			body := &compute.NetworkEndpointGroupsListEndpointsRequest{HealthStatus: "SKIP"}
+			body := &compute.NetworkEndpointGroupsListEndpointsRequest{HealthStatus: healthStatus}
 			list, err = c.api.NetworkEndpointGroups.ListNetworkEndpoints(c.opts.Project, string(id.Zone), id.Name, body).
 				MaxResults(pageSize).PageToken(page).Context(ctx).Do()
 			return err
 		})
 		if kindOf(err) == missing {
-			return nil, false, nil
+			return false, nil
 		}
 		if err != nil {
-			return nil, false, err
+			return false, err
 		}
 		for _, item := range list.Items {
 			e, err := parseEndpoint(item.NetworkEndpoint)
 			if err != nil {
-				return nil, false, neg.Block("UnreadableEndpoint", "group %s: %w", id, err)
+				return false, neg.Block("UnreadableEndpoint", "group %s: %w", id, err)
 			}
-			endpoints = append(endpoints, e)
+			each(e, item.Healths)
 		}
 		if page = list.NextPageToken; page == "" {
-			return neg.EndpointSet(endpoints), true, nil
+			return true, nil
 		}
 	}
 }

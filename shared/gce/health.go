@@ -13,32 +13,13 @@ import (
 // that looks at them says; those that have been detached and still drain too. The group is
 // not there when exists is false.
 func (c *Client) Health(ctx context.Context, id neg.GroupID) (all []neg.EndpointHealth, exists bool, err error) {
-	page := ""
-	for {
-		var list *compute.NetworkEndpointGroupsListNetworkEndpoints
-		err := c.call(ctx, "list health of group "+id.String(), func() (err error) {
-			body := &compute.NetworkEndpointGroupsListEndpointsRequest{HealthStatus: "SHOW"}
-			list, err = c.api.NetworkEndpointGroups.ListNetworkEndpoints(c.opts.Project, string(id.Zone), id.Name, body).
-				MaxResults(pageSize).PageToken(page).Context(ctx).Do()
-			return err
-		})
-		if kindOf(err) == missing {
-			return nil, false, nil
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		for _, item := range list.Items {
-			e, err := parseEndpoint(item.NetworkEndpoint)
-			if err != nil {
-				return nil, false, neg.Block("UnreadableEndpoint", "group %s: %w", id, err)
-			}
-			all = append(all, neg.EndpointHealth{Endpoint: e, Seen: seen(item.Healths)})
-		}
-		if page = list.NextPageToken; page == "" {
-			return all, true, nil
-		}
+	exists, err = c.listEndpoints(ctx, id, "SHOW", func(e neg.Endpoint, healths []*compute.HealthStatusForNetworkEndpoint) {
+		all = append(all, neg.EndpointHealth{Endpoint: e, Seen: seen(healths)})
+	})
+	if err != nil || !exists {
+		return nil, false, err
 	}
+	return all, true, nil
 }
 
 func seen(healths []*compute.HealthStatusForNetworkEndpoint) []neg.Health {
