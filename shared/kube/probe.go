@@ -16,22 +16,18 @@ import (
 // Probes reads, for each TCP port of the Service, the readinessProbe of the container
 // behind it, from the newest of a hundred Pods that the Service selects. There is none for
 // any port while there is no Pod: nobody knows then.
-func (c *Cluster) Probes(ctx context.Context, k neg.Key) (map[int32]neg.Probe, error) {
-	s, err := c.client.CoreV1().Services(k.Namespace).Get(ctx, k.Service, metav1.GetOptions{})
-	if gone(err) || err == nil && len(s.Spec.Selector) == 0 {
+func (c *Cluster) Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error) {
+	if !s.HasSelector {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, c.fail(ctx, "get service "+k.Namespace+"/"+k.Service, err)
-	}
-	newest, err := c.newestPod(ctx, k.Namespace, labels.SelectorFromSet(s.Spec.Selector).String())
+	newest, err := c.newestPod(ctx, s.Key.Namespace, labels.SelectorFromSet(s.Selector).String())
 	if err != nil || newest == nil {
 		return nil, err
 	}
 	probes := map[int32]neg.Probe{}
-	for _, p := range s.Spec.Ports {
-		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
-			probes[p.Port] = probeOf(newest, p.TargetPort)
+	for _, p := range s.Ports {
+		if p.Protocol == "TCP" || p.Protocol == "" {
+			probes[p.Port] = probeOf(newest, intstr.Parse(p.Target))
 		}
 	}
 	return probes, nil

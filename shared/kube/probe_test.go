@@ -42,7 +42,9 @@ func TestProbes(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.apply(targeting(tc.target))
-			if probes, err := w.Probes(t.Context(), web); err != nil || len(probes) != 0 {
+			svc, err := w.Service(t.Context(), web)
+			w.check(err)
+			if probes, err := w.Probes(t.Context(), svc); err != nil || len(probes) != 0 {
 				t.Errorf("without a Pod: %v, %v", probes, err)
 			}
 			w.apply(pod("old", time.Hour, corev1.Container{Name: "c", Ports: ports}))
@@ -51,7 +53,7 @@ func TestProbes(t *testing.T) {
 				container.ReadinessProbe = &corev1.Probe{ProbeHandler: *tc.probe, PeriodSeconds: 7, TimeoutSeconds: 2}
 			}
 			w.apply(pod("new", time.Minute, corev1.Container{Name: "sidecar"}, container))
-			probes, err := w.Probes(t.Context(), web)
+			probes, err := w.Probes(t.Context(), svc)
 			w.check(err)
 			if d := cmp.Diff(map[int32]neg.Probe{80: tc.want}, probes); d != "" {
 				t.Errorf("(-want +got):\n%s", d)

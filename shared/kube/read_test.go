@@ -16,6 +16,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/negfleet/negfleet/shared/kube"
 	"github.com/negfleet/negfleet/shared/neg"
@@ -31,7 +32,7 @@ func TestUID(t *testing.T) {
 
 func TestService(t *testing.T) {
 	annotations := map[string]string{"cloud.google.com/neg": `{"exposed_ports":{"80":{}}}`}
-	tcp80 := []neg.ServicePort{{Port: 80, Protocol: "TCP"}}
+	tcp80 := []neg.ServicePort{{Port: 80, Protocol: "TCP", Target: "80"}}
 	for name, c := range map[string]struct {
 		change func(*corev1.Service)
 		want   *neg.Service
@@ -40,9 +41,9 @@ func TestService(t *testing.T) {
 		"annotated, two ports": {
 			func(s *corev1.Service) {
 				s.Annotations = annotations
-				s.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 80}, {Name: "dns", Port: 53, Protocol: "UDP"}}
+				s.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("web")}, {Name: "dns", Port: 53, Protocol: "UDP"}}
 			},
-			&neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Annotations: annotations, Ports: []neg.ServicePort{{Name: "http", Port: 80, Protocol: "TCP"}, {Name: "dns", Port: 53, Protocol: "UDP"}}},
+			&neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Annotations: annotations, Ports: []neg.ServicePort{{Name: "http", Port: 80, Protocol: "TCP", Target: "web"}, {Name: "dns", Port: 53, Protocol: "UDP", Target: "53"}}},
 		},
 		"headless":      {func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }, &neg.Service{Type: "ClusterIP", HasSelector: true, Selector: map[string]string{"app": "web"}, Ports: tcp80}},
 		"no selector":   {func(s *corev1.Service) { s.Spec.Selector = nil }, &neg.Service{Type: "ClusterIP", Ports: tcp80}},

@@ -19,6 +19,7 @@ type ServicePort struct {
 	Name     string
 	Port     int32
 	Protocol string // TCP, UDP, SCTP
+	Target   string // the Pods' port: its number or name
 	// AppProtocol is what the port speaks, by the annotation AnnotationAppProtocols or the
 	// field appProtocol, in the words of backend services: HTTP, HTTPS, HTTP2, …; empty: unsaid.
 	AppProtocol string

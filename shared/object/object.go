@@ -5,6 +5,7 @@ package object
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,13 +23,21 @@ func Service(k neg.Key, s *corev1.Service) *neg.Service {
 	}
 	named := neg.ParseAppProtocols(s.Annotations)
 	for _, p := range s.Spec.Ports {
-		port := neg.ServicePort{Name: p.Name, Port: p.Port, Protocol: string(p.Protocol), AppProtocol: named[p.Name]}
+		port := neg.ServicePort{Name: p.Name, Port: p.Port, Protocol: string(p.Protocol), Target: target(p), AppProtocol: named[p.Name]}
 		if port.AppProtocol == "" && p.AppProtocol != nil {
 			port.AppProtocol = appProtocol(*p.AppProtocol)
 		}
 		out.Ports = append(out.Ports, port)
 	}
 	return out
+}
+
+// target is the port itself where the API server has not filled it in yet.
+func target(p corev1.ServicePort) string {
+	if t := p.TargetPort.String(); t != "0" && t != "" {
+		return t
+	}
+	return strconv.Itoa(int(p.Port))
 }
 
 // appProtocol is what GKE makes of the field appProtocol

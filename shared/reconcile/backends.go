@@ -191,7 +191,7 @@ func (l *look) readProbes(ctx context.Context) (err error) {
 	if len(l.in.Managed) == 0 {
 		return nil
 	}
-	l.in.Probes, err = l.scope.Cluster.Probes(ctx, l.key)
+	l.in.Probes, err = l.scope.Cluster.Probes(ctx, l.in.Service)
 	return err
 }
 

@@ -357,7 +357,7 @@ func TestBackendCalls(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("a look that changes nothing (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff("c1 get services: 2\nc1 list endpointslices: 1\nc1 list pods: 1", w.kube.Calls().String()); d != "" {
+	if d := cmp.Diff("c1 get services: 1\nc1 list endpointslices: 1\nc1 list pods: 1", w.kube.Calls().String()); d != "" {
 		t.Errorf("in the cluster (-want +got):\n%s", d)
 	}
 }

@@ -43,7 +43,7 @@ func (Gone) IngressPorts(context.Context, string) ([]neg.IngressPort, error) { r
 func (Gone) OtherWriter(context.Context, string, string) (string, error) { return "", nil }
 
 // Probes are known of none.
-func (Gone) Probes(context.Context, neg.Key) (map[int32]neg.Probe, error) { return nil, nil }
+func (Gone) Probes(context.Context, *neg.Service) (map[int32]neg.Probe, error) { return nil, nil }
 
 // Annotate has nothing to write to.
 func (Gone) Annotate(context.Context, *neg.Service, map[string]string) error { return nil }

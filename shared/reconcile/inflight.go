@@ -169,8 +169,8 @@ func (b bounded) OtherWriter(ctx context.Context, namespace, service string) (st
 	return within(ctx, b.f, func() (string, error) { return b.Cluster.OtherWriter(ctx, namespace, service) })
 }
 
-func (b bounded) Probes(ctx context.Context, k neg.Key) (map[int32]neg.Probe, error) {
-	return within(ctx, b.f, func() (map[int32]neg.Probe, error) { return b.Cluster.Probes(ctx, k) })
+func (b bounded) Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error) {
+	return within(ctx, b.f, func() (map[int32]neg.Probe, error) { return b.Cluster.Probes(ctx, s) })
 }
 
 func (b bounded) RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error {

@@ -288,14 +288,14 @@ func (l *look) list(ctx context.Context, groups []neg.Group) ([]neg.Group, error
 func (l *look) readCluster(ctx context.Context) error {
 	svc := l.in.Service
 	if svc != nil && !svc.Deleting {
+		if err := l.readProbes(ctx); err != nil {
+			return err
+		}
 		var err error
 		if l.in.Slices, err = l.scope.Cluster.Slices(ctx, l.key); err != nil {
 			return err
 		}
 		l.readSlices = true
-		if err := l.readProbes(ctx); err != nil {
-			return err
-		}
 		if err := l.readNodes(ctx); err != nil {
 			return err
 		}

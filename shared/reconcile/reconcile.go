@@ -43,7 +43,7 @@ type Cluster interface {
 	OtherWriter(ctx context.Context, namespace, service string) (string, error)
 
 	// Probes is what the Pods' readinessProbes say, by Service port; empty: nobody knows.
-	Probes(ctx context.Context, k neg.Key) (map[int32]neg.Probe, error)
+	Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error)
 
 	// RemoveFinalizer takes a finalizer off the Service as it was read.
 	RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error
