@@ -64,9 +64,15 @@ func (w *world) inChild(into *report) error {
 	return json.Unmarshal(out, into)
 }
 
-// child looks twice at a Service and reports.
-func child(service string) int {
-	r, err := twice(service)
+// child does one piece of work and reports: "sweep", or two looks at the Service of that name.
+func child(work string) int {
+	var r any
+	var err error
+	if work == "sweep" {
+		r, err = sweepChild()
+	} else {
+		r, err = twice(work)
+	}
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(r)
 	}
