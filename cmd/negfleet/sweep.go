@@ -17,7 +17,7 @@ import (
 )
 
 // sweepTimeout bounds a run: a person waits for it.
-const sweepTimeout = 5 * time.Minute
+const sweepTimeout = 8 * time.Minute
 
 // sweepCommand does what the function does, but that it renews no Lease: a person at a
 // terminal is nobody to open gates.
@@ -70,12 +70,8 @@ func sweepOnce(ctx context.Context, env config.Env, cluster string) (sweep.Repor
 	if err != nil {
 		return sweep.Report{}, sweep.Selection{}, err
 	}
-	found := sweep.Judge(in)
-	if cluster != "" {
-		found = sweep.Of(cluster, found)
-	}
-	selection := sweep.Publish(in, found, env.SweepBudget)
-	return sweep.NewReport(in, found, selection), selection, nil
+	report, selection := sweep.Conclude(in, env.SweepBudget)
+	return report, selection, nil
 }
 
 func publishSweep(ctx context.Context, env config.Env, s sweep.Selection) error {
@@ -94,7 +90,11 @@ func publishSweep(ctx context.Context, env config.Env, s sweep.Selection) error 
 			return err
 		}
 	}
-	return nil
+	var clusters []event.ClusterMessage
+	for _, name := range s.Clusters {
+		clusters = append(clusters, event.ClusterMessage{Cluster: name, Reason: event.ClusterSweep, Source: event.SourceSweep, Observed: time.Now()})
+	}
+	return publisher.PublishClusters(ctx, clusters...)
 }
 
 // writeSweep writes who is there, what was found and why, and what is published.

@@ -7,12 +7,12 @@ import (
 
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/resync"
+	"github.com/negfleet/negfleet/shared/sweep"
 	"github.com/negfleet/negfleet/shared/telemetry"
 )
 
 // cluster works off a delivery that names one cluster.
 func (f *Function) cluster(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	started := f.Now()
 	delivery, err := event.Decode(r)
 	var message event.ClusterMessage
 	if err == nil {
@@ -25,13 +25,25 @@ func (f *Function) cluster(ctx context.Context, w http.ResponseWriter, r *http.R
 	case message.Reason == event.ClusterDeleting || message.Reason == event.ClusterDeleted:
 		// What it says is proved or not: a cluster that is still there, or of which nobody
 		// knows, keeps what it has, and the next runs see what became of it.
-		report, failed := f.sweep(ctx, message.Cluster)
-		f.summary(ctx, message.Cluster, report, failed, started)
-		err = failed
+		_, err = f.sweep(ctx, message.Cluster, f.Budget)
+	case message.Reason == event.ClusterSweep && f.Now().Sub(message.Observed) >= sweep.Every:
+		f.Log.LogAttrs(ctx, slog.LevelInfo, "not swept: there has been another run since", slog.String("cluster", message.Cluster), telemetry.Trace(ctx, f.Project))
+	case message.Reason == event.ClusterSweep:
+		_, err = f.sweep(ctx, message.Cluster, f.share())
 	default:
 		err = f.resync(ctx, message.Cluster)
 	}
 	event.Respond(w, err)
+}
+
+// share is what a run about a cluster that the run over the fleet left may publish of the
+// budget: together they publish no more than one run, or one key each.
+func (f *Function) share() int {
+	file, err := f.Scopes.Fleet.File()
+	if err != nil || f.Budget <= 0 {
+		return 0
+	}
+	return max(1, f.Budget/len(file.Clusters))
 }
 
 // resync publishes every key of a cluster.

@@ -3,22 +3,17 @@ package sweep
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/sweep"
-	"github.com/negfleet/negfleet/shared/telemetry"
 )
 
 // fleet sweeps all clusters and answers with the report, as JSON unless Markdown is asked for.
 func (f *Function) fleet(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	started := f.Now()
-	report, err := f.sweep(ctx, "")
-	f.summary(ctx, "", report, err, started)
+	report, err := f.sweep(ctx, "", f.Budget)
 	if err != nil {
 		event.Respond(w, err)
 		return
@@ -32,29 +27,29 @@ func (f *Function) fleet(ctx context.Context, w http.ResponseWriter, r *http.Req
 	_ = json.NewEncoder(w).Encode(report) // the caller has gone
 }
 
-// sweep reads, judges and publishes; only names one cluster, or is empty.
-func (f *Function) sweep(ctx context.Context, only string) (sweep.Report, error) {
+// sweep reads, judges, publishes and leaves its lines in the log; only names one cluster, or
+// is empty.
+func (f *Function) sweep(ctx context.Context, only string, budget int) (report sweep.Report, err error) {
+	started := f.Now()
+	defer func() { f.log(ctx, only, report, err, f.Now().Sub(started)) }()
 	reader, err := f.Scopes.Sweep(ctx, only, Holder)
 	if err != nil {
-		return sweep.Report{}, err
+		return report, err
 	}
 	in, err := reader.Read(ctx)
 	if err != nil {
-		return sweep.Report{}, err
+		return report, err
 	}
-	found := sweep.Judge(in)
-	if only != "" {
-		found = sweep.Of(only, found)
-	}
-	selection := sweep.Publish(in, found, f.Budget)
-	return sweep.NewReport(in, found, selection), f.publish(ctx, selection.Publications)
+	report, selection := sweep.Conclude(in, budget)
+	return report, f.publish(ctx, selection)
 }
 
-// publish sends keys to who looks at them. A run that is cut off here is made good by the
-// next: a message repeated does no harm.
-func (f *Function) publish(ctx context.Context, all []sweep.Publication) error {
+// publish sends keys to who looks at them, and asks for runs about the clusters that this one
+// had no time for. A run that is cut off here is made good by the next: a message repeated
+// does no harm.
+func (f *Function) publish(ctx context.Context, s sweep.Selection) error {
 	var keys, gates []event.Message
-	for _, p := range all {
+	for _, p := range s.Publications {
 		m := event.SweepMessage(p.Key, p.Thorough, p.Why, f.Now())
 		if p.Gates {
 			gates = append(gates, m)
@@ -62,31 +57,20 @@ func (f *Function) publish(ctx context.Context, all []sweep.Publication) error {
 			keys = append(keys, m)
 		}
 	}
+	var clusters []event.ClusterMessage
+	for _, name := range s.Clusters {
+		clusters = append(clusters, event.ClusterMessage{Cluster: name, Reason: event.ClusterSweep, Source: event.SourceSweep, Observed: f.Now()})
+	}
 	if err := f.Publish(ctx, event.TopicKeys, keys...); err != nil {
 		return err
 	}
-	return f.Publish(ctx, event.TopicGates, gates...)
-}
-
-// summary is the line that a sweep leaves, and a line for each thing that a person should
-// see.
-func (f *Function) summary(ctx context.Context, only string, r sweep.Report, err error, started time.Time) {
-	trace := telemetry.Trace(ctx, f.Project)
-	if err != nil {
-		f.Log.LogAttrs(ctx, slog.LevelError, err.Error(), slog.String("reason", reason(err, "SweepFailed")), slog.String("cluster", only), trace)
-		return
+	if err := f.Publish(ctx, event.TopicGates, gates...); err != nil {
+		return err
 	}
-	for _, u := range r.Unread {
-		f.Log.LogAttrs(ctx, slog.LevelWarn, u, slog.String("reason", "ScopeUnknown"), trace)
+	if len(clusters) == 0 {
+		return nil
 	}
-	for _, c := range r.Clusters {
-		if c.Lease != "" {
-			f.Log.LogAttrs(ctx, slog.LevelWarn, c.Lease, slog.String("reason", "LeaseNotRenewed"), slog.String("cluster", c.Name), trace)
-		}
-	}
-	f.Log.LogAttrs(ctx, slog.LevelInfo, "swept", slog.String("cluster", only), slog.Any("verdicts", r.Verdicts), slog.Any("published", r.Published),
-		slog.Int("deferred", r.Deferred), slog.Int("clusters", len(r.Clusters)), slog.Int("unread", len(r.Unread)),
-		slog.Int64("took_ms", f.Now().Sub(started).Milliseconds()), trace)
+	return f.PublishClusters(ctx, clusters...)
 }
 
 func reason(err error, fallback string) string {

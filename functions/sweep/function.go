@@ -58,6 +58,9 @@ func serve(w http.ResponseWriter, r *http.Request) {
 type Function struct {
 	Scopes  *scope.Scopes
 	Publish func(ctx context.Context, topic string, messages ...event.Message) error
+	// PublishClusters asks for runs about one cluster each.
+	PublishClusters func(ctx context.Context, messages ...event.ClusterMessage) error
+
 	Budget  int // orphaned keys a run
 	Log     *slog.Logger
 	Project string // of the logs
@@ -75,7 +78,7 @@ func FromEnv(getenv func(string) string, log *slog.Logger) (*Function, error) {
 		return nil, err
 	}
 	publisher := event.NewPublisher(event.PublisherOptions{Project: env.PubSubProject, Ordered: env.OrderingKeys})
-	return &Function{Scopes: scopes, Publish: publisher.Publish, Budget: env.SweepBudget, Log: log, Project: env.PubSubProject, Now: time.Now}, nil
+	return &Function{Scopes: scopes, Publish: publisher.Publish, PublishClusters: publisher.PublishClusters, Budget: env.SweepBudget, Log: log, Project: env.PubSubProject, Now: time.Now}, nil
 }
 
 // ServeHTTP sweeps the fleet, or looks at the cluster that a message to /clusters names.

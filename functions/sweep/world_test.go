@@ -48,6 +48,7 @@ type world struct {
 	gce       *gce.Client
 	logs      bytes.Buffer
 	messages  map[string][]event.Message // by topic
+	clusters  []event.ClusterMessage
 	publishes error
 }
 
@@ -82,7 +83,7 @@ clusters:
 	now := func() time.Time { return time.Now().Add(time.Hour) }
 	scopes, err := scope.New(env, slog.New(slog.DiscardHandler), now)
 	w.check(err)
-	w.Function = &function.Function{Scopes: scopes, Budget: sweep.Budget, Log: telemetry.New(&w.logs, slog.LevelInfo), Project: "demo", Now: now, Publish: w.publish}
+	w.Function = &function.Function{Scopes: scopes, Budget: sweep.Budget, Log: telemetry.New(&w.logs, slog.LevelInfo), Project: "demo", Now: now, Publish: w.publish, PublishClusters: w.publishClusters}
 	w.fill()
 	return w
 }
@@ -131,6 +132,11 @@ func (w *world) publish(_ context.Context, topic string, messages ...event.Messa
 	if w.publishes == nil {
 		w.messages[topic] = append(w.messages[topic], messages...)
 	}
+	return w.publishes
+}
+
+func (w *world) publishClusters(_ context.Context, messages ...event.ClusterMessage) error {
+	w.clusters = append(w.clusters, messages...)
 	return w.publishes
 }
 

@@ -27,6 +27,9 @@ type ClusterReason string
 const (
 	// ClusterResync asks for the keys of all of the cluster's Services and owned groups.
 	ClusterResync ClusterReason = "resync"
+	// ClusterSweep asks for a sweep of the cluster alone: the run over the fleet had no time
+	// for it.
+	ClusterSweep ClusterReason = "sweep"
 	// ClusterDeleting: somebody asked for the cluster's deletion, which takes minutes.
 	ClusterDeleting ClusterReason = "deleting"
 	// ClusterDeleted: the deletion has ended, says the log.

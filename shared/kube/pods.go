@@ -54,7 +54,7 @@ func (c *Cluster) GatedPods(ctx context.Context, namespace string, selector map[
 }
 
 func gatesOf(pod *corev1.Pod, gates []string) (found []neg.GatedPod) {
-	if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if over(pod) {
 		return nil
 	}
 	p := neg.GatedPod{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Labels: pod.Labels, Changed: pod.CreationTimestamp.Time}

@@ -26,3 +26,24 @@ func ParseGKEOwner(description string) (o GKEOwner, ok bool) {
 	err := json.Unmarshal([]byte(description), &o)
 	return o, err == nil && o.UID != "" && o.Namespace != "" && o.Service != ""
 }
+
+// A ListedPod is a Pod as a list shows it, by what its readiness gates are about. Those that
+// are going, or have run to their end, are not listed.
+type ListedPod struct {
+	Namespace string
+	Name      string
+	Labels    map[string]string
+	Gates     []string // types of its readiness gates
+	Closed    []string // those of them that are not open
+	Ready     bool     // its containers are
+	// Exempt: the webhook adds no gate to it, whatever selects it: it says so itself, or has
+	// the host's network.
+	Exempt bool
+}
+
+// A Quota is how many of something a project may have, and has: in a region, or in all.
+type Quota struct {
+	Metric      string // NETWORK_ENDPOINT_GROUPS, ...
+	Region      string // empty: of the project
+	Limit, Used float64
+}

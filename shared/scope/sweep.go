@@ -30,7 +30,7 @@ func (s *Scopes) Sweep(ctx context.Context, only, holder string) (sweep.Reader, 
 		}
 	}
 	return sweep.Reader{
-		Clouds: clouds, Holder: holder, Now: s.now,
+		Clouds: clouds, Holder: holder, Only: only, Now: s.now,
 		Survey: func(ctx context.Context) ([]sweep.Cluster, error) { return s.survey(ctx, only) },
 		Open: func(ctx context.Context, cluster string) (sweep.Kubernetes, error) {
 			_, client, err := s.Fleet.Cluster(ctx, cluster)
@@ -65,7 +65,10 @@ func (s *Scopes) survey(ctx context.Context, only string) ([]sweep.Cluster, erro
 }
 
 func swept(c config.Cluster, verdict presence.Verdict) sweep.Cluster {
-	out := sweep.Cluster{Name: c.Name, UID: c.UID, Project: c.Project, Gone: c.Gone, Presence: verdict}
+	out := sweep.Cluster{
+		Name: c.Name, UID: c.UID, Project: c.Project, Gone: c.Gone, Presence: verdict,
+		Uninjected: skipGates(c), Unlabelled: c.Inject.Unlabelled,
+	}
 	if c.NEGs == "gke" {
 		out.Skip = skip(c)
 	}

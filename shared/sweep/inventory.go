@@ -10,6 +10,7 @@ import (
 // An Inventory is the evidence of one sweep.
 type Inventory struct {
 	At       time.Time // when the reading began
+	Only     string    // the one cluster that it is about; empty: all
 	Projects []Project
 	Clusters []Cluster
 }
@@ -26,6 +27,10 @@ type Project struct {
 	UsesFailed string
 	// ChecksFailed is why health checks could not be listed.
 	ChecksFailed string
+	// Quotas are those that the resources count against; none where they were not asked for.
+	Quotas []neg.Quota
+	// QuotasFailed is why they are not known.
+	QuotasFailed string
 }
 
 // A Kind is a kind of resource, in the words of a report.
@@ -61,7 +66,13 @@ type Cluster struct {
 	Gone               string // report or delete: what is done about its groups once it is gone
 	Skip               string // why negfleet keeps no groups here; empty: it does
 	Presence           presence.Verdict
+	// Uninjected is why the webhook adds no gates here; empty: it does, where it is asked.
+	Uninjected string
+	// Unlabelled: it is asked about namespaces that do not say so, too.
+	Unlabelled bool
 
+	// Left: the run had no time for it.
+	Left bool
 	// Unlisted is why its Services or slices are not known, of one that is alive.
 	Unlisted string
 	// Services are those that exist, by key. None at all is no answer: every API server has
@@ -71,6 +82,8 @@ type Cluster struct {
 	Endpoints map[neg.Key]int
 	// Waiting are the namespaces in which Pods wait for gates, and how many.
 	Waiting map[string]int
+	// Ungated are, by namespace, the Pods that should have a gate and have none.
+	Ungated map[string]Ungated
 	// LeaseFailed is why its Lease could not be renewed.
 	LeaseFailed string
 	// Instances says of a gone cluster's group with endpoints which of its instances is still
@@ -84,6 +97,7 @@ type Service struct {
 	Deleting bool
 	Ports    []int32 // that are exposed by number
 	Status   neg.Status
+	Selector map[string]string // of the Pods that are gated for it; none: it gates none
 }
 
 // ServiceOf reduces a Service.
@@ -93,12 +107,19 @@ func ServiceOf(s *neg.Service) Service {
 	status, has := s.Annotations[neg.AnnotationStatus]
 	out.Asks = asks || has
 	out.Status, _ = neg.ParseStatus(status) // one that cannot be read names nothing
-	if e, err := neg.ParseExposure(value); asks && err == nil && s.Type != "ExternalName" {
-		for _, p := range e.Ports {
-			if _, exists := s.Port(p.Port); exists {
-				out.Ports = append(out.Ports, p.Port)
-			}
+	e, err := neg.ParseExposure(value)
+	if !asks || err != nil || s.Type == "ExternalName" {
+		return out
+	}
+	gates := e.Ingress && len(out.Status.Groups) > 0
+	for _, p := range e.Ports {
+		if port, exists := s.Port(p.Port); exists {
+			out.Ports = append(out.Ports, p.Port)
+			gates = gates || port.Protocol == "TCP" || port.Protocol == ""
 		}
+	}
+	if gates && !s.Deleting && s.Annotations[neg.AnnotationPolicy] != "observe" {
+		out.Selector = s.Selector
 	}
 	return out
 }

@@ -46,6 +46,8 @@ type Finding struct {
 	Evidence []string // the weightiest first
 	// Held is why nothing is done about an orphan; empty: its key is for publishing.
 	Held string
+	// Unused: it is wanted, and yet nothing uses it.
+	Unused bool
 
 	orphaned bool // its Service is gone from a living cluster, whatever the verdict
 }
@@ -120,6 +122,8 @@ func (j *judge) resource(p *Project, r Resource) (f Finding, worth bool) {
 		f.say("cluster %s has its groups in project %s, says the fleet file; it is in %s", c.Name, c.Project, p.Name)
 	case c.Skip != "":
 		f.say("%s", c.Skip)
+	case c.Left:
+		f.say("cluster %s is left to a run of its own", c.Name)
 	case c.Presence.Presence == presence.Gone:
 		f.ofGone(c, r)
 		f.proveOrphan(j.in.At, p, r, neg.BackendMark(c.UID, k))
@@ -213,8 +217,12 @@ func (j *judge) ofLiving(f *Finding, c *Cluster, p *Project, r Resource, o neg.O
 	case exists && (s.Asks || s.Deleting):
 		f.Verdict = Wanted
 		f.say("Service %s/%s of cluster %s asks for it", o.Namespace, o.Service, c.Name)
-		if r.Kind == Group && !s.Deleting {
+		switch {
+		case s.Deleting:
+		case r.Kind == Group:
 			j.drift(f, c, p, r, o, s)
+		default:
+			f.unused(j.in.At, p, r)
 		}
 		return
 	case exists:
@@ -239,6 +247,16 @@ func (j *judge) drift(f *Finding, c *Cluster, p *Project, r Resource, o neg.Owne
 		f.Verdict = Drifted
 		f.say("the groups of port %d hold %d endpoints, the slices have %d", o.Port, attached, live)
 	}
+}
+
+// unused tells of a backend service that no load balancer uses, and of a health check that no
+// backend service does.
+func (f *Finding) unused(at time.Time, p *Project, r Resource) {
+	if len(r.Uses) > 0 || p.UsesFailed != "" || r.Created.IsZero() || at.Sub(r.Created) < MinAge {
+		return
+	}
+	f.Unused = true
+	f.say("nothing uses it")
 }
 
 // proveOrphan asks of an orphan what else must be so: that nobody else uses it, and that it

@@ -36,7 +36,8 @@ type Publication struct {
 // A Selection is what one run publishes.
 type Selection struct {
 	Publications []Publication
-	Deferred     int // orphaned keys that the budget left for later runs
+	Deferred     int      // orphaned keys that the budget left for later runs
+	Clusters     []string // that are to have runs of their own
 }
 
 // Publish picks the keys of what was found: orphans within the budget, drift, gates that
@@ -65,18 +66,34 @@ func Publish(in Inventory, found []Finding, budget int) Selection {
 			add(Publication{Key: f.Key, Thorough: f.Kind != "", Why: strings.Join(f.Evidence, "; ")})
 		}
 	}
+	unused := unusedOf(found)
 	for i := range in.Clusters {
 		c := &in.Clusters[i]
+		if c.Left {
+			s.Clusters = append(s.Clusters, c.Name)
+		}
 		for _, p := range c.waiting() {
 			add(p)
 		}
 		for _, k := range c.wanted() {
 			if turn(k) == run {
-				add(Publication{Key: k, Why: "its turn in the hour"})
+				add(Publication{Key: k, Thorough: unused[k], Why: "its turn in the hour"})
 			}
 		}
 	}
 	return s
+}
+
+// unusedOf are the keys with something that nothing uses: what was left when their Services
+// changed only a look for everything finds.
+func unusedOf(found []Finding) map[neg.Key]bool {
+	keys := map[neg.Key]bool{}
+	for _, f := range found {
+		if f.Unused {
+			keys[f.Key] = true
+		}
+	}
+	return keys
 }
 
 // orphanKeys are the keys of what is to go, each once. Those whose turn it is come first, so

@@ -20,6 +20,8 @@ type Cloud interface {
 	// BackendServices and HealthChecks are whole or an error.
 	BackendServices(ctx context.Context) ([]neg.BackendService, error)
 	HealthChecks(ctx context.Context) ([]neg.HealthCheck, error)
+	// Quotas are those of the project and its regions.
+	Quotas(ctx context.Context) ([]neg.Quota, error)
 
 	Endpoints(ctx context.Context, id neg.GroupID) (endpoints []neg.Endpoint, exists bool, err error)
 	InstanceExists(ctx context.Context, zone neg.Zone, name string) (bool, error)
@@ -31,7 +33,9 @@ type Kubernetes interface {
 	Services(ctx context.Context, page func([]neg.Service) error) error
 	// EndpointCounts are the live endpoints of each Service that has a slice.
 	EndpointCounts(ctx context.Context) (map[neg.Key]int, error)
-	GatedPods(ctx context.Context, namespace string, selector map[string]string, gates []string) ([]neg.GatedPod, error)
+	// OptedIn are the namespaces whose Pods the webhook is asked about.
+	OptedIn(ctx context.Context, unlabelled bool) (map[string]bool, error)
+	Pods(ctx context.Context, namespace string, page func([]neg.ListedPod)) error
 	RenewLease(ctx context.Context, holder string) error
 }
 
@@ -43,8 +47,15 @@ type Reader struct {
 	Open   func(ctx context.Context, cluster string) (Kubernetes, error)
 	// Holder renews the Lease of every cluster that was reached; empty: nobody does.
 	Holder string
-	Now    func() time.Time
+	// Only is the one cluster that is read; empty: all. What is of whole projects, as quotas
+	// are, the run over all of them reads.
+	Only string
+	Now  func() time.Time
 }
+
+// Within is how long after its beginning a run over the whole fleet begins with another
+// cluster. Those that are left get runs of their own, side by side.
+const Within = 4 * time.Minute
 
 const (
 	// clustersAtOnce bounds the memory and the connections of a sweep.
@@ -60,13 +71,13 @@ const (
 // Read reads the projects, then the clusters. What cannot be read is said in the inventory;
 // an error means that not even the fleet is known.
 func (r Reader) Read(ctx context.Context) (Inventory, error) {
-	in := Inventory{At: r.Now()}
+	in := Inventory{At: r.Now(), Only: r.Only}
 	projects := slices.Sorted(maps.Keys(r.Clouds))
 	in.Projects = make([]Project, len(projects))
 	var g errgroup.Group
 	g.SetLimit(clustersAtOnce)
 	for i, name := range projects {
-		g.Go(func() error { in.Projects[i] = readProject(ctx, name, r.Clouds[name]); return nil })
+		g.Go(func() error { in.Projects[i] = r.project(ctx, name, r.Clouds[name]); return nil })
 	}
 	_ = g.Wait() // failures are in the projects
 	clusters, err := r.Survey(ctx)
@@ -77,12 +88,19 @@ func (r Reader) Read(ctx context.Context) (Inventory, error) {
 	g = errgroup.Group{}
 	g.SetLimit(clustersAtOnce)
 	for i := range in.Clusters {
-		g.Go(func() error { r.cluster(ctx, &in.Clusters[i], in.Projects); return nil })
+		g.Go(func() error {
+			if in.Only == "" && r.Now().Sub(in.At) > Within {
+				in.Clusters[i].Left = true
+				return nil
+			}
+			r.cluster(ctx, &in.Clusters[i], in.Projects)
+			return nil
+		})
 	}
 	return in, g.Wait()
 }
 
-func readProject(ctx context.Context, name string, cloud Cloud) Project {
+func (r Reader) project(ctx context.Context, name string, cloud Cloud) Project {
 	p := Project{Name: name}
 	var groups []Resource
 	missing, err := cloud.Groups(ctx, func(page []neg.ListedGroup) error {
@@ -101,6 +119,11 @@ func readProject(ctx context.Context, name string, cloud Cloud) Project {
 	checks, err := cloud.HealthChecks(ctx)
 	if err != nil {
 		p.ChecksFailed = err.Error()
+	}
+	if r.Only == "" {
+		if p.Quotas, err = cloud.Quotas(ctx); err != nil {
+			p.QuotasFailed = err.Error()
+		}
 	}
 	p.Resources = slices.Concat(withUses(groups, services), ofServices(services), ofChecks(checks, services))
 	return p
@@ -164,10 +187,10 @@ func created(f neg.Fields) time.Time {
 
 // cluster reads one, by what it is.
 func (r Reader) cluster(ctx context.Context, c *Cluster, projects []Project) {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
 	switch c.Presence.Presence {
 	case presence.Alive, presence.Draining:
-		ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
-		defer cancel()
 		if err := r.list(ctx, c); err != nil {
 			c.Unlisted = err.Error()
 		}
@@ -195,7 +218,7 @@ func (r Reader) list(ctx context.Context, c *Cluster) error {
 		return err
 	}
 	maps.DeleteFunc(counts, func(k neg.Key, _ int) bool { return !services[k].Asks })
-	waiting, err := waiting(ctx, k, services, c.gates())
+	waiting, ungated, err := c.pods(ctx, k, services)
 	if err != nil {
 		return err
 	}
@@ -206,7 +229,7 @@ func (r Reader) list(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return err
 	}
-	c.Services, c.Endpoints, c.Waiting = services, counts, waiting
+	c.Services, c.Endpoints, c.Waiting, c.Ungated = services, counts, waiting, ungated
 	if r.Holder != "" {
 		if err := k.RenewLease(ctx, r.Holder); err != nil {
 			c.LeaseFailed = err.Error()
@@ -235,32 +258,34 @@ func (c *Cluster) gates() []string {
 	return []string{neg.GateNEG, neg.GateLoadBalancer}
 }
 
-// waiting counts the Pods whose containers are ready and whose gates are not open, in the
-// namespaces with a Service that asks for groups.
-func waiting(ctx context.Context, k Kubernetes, services map[neg.Key]Service, gates []string) (map[string]int, error) {
+// pods looks at the Pods of the namespaces with a Service that asks for groups.
+func (c *Cluster) pods(ctx context.Context, k Kubernetes, services map[neg.Key]Service) (waiting map[string]int, ungated map[string]Ungated, err error) {
 	asking := map[string]bool{}
 	for key, s := range services {
 		if s.Asks {
 			asking[key.Namespace] = true
 		}
 	}
-	waiting := map[string]int{}
-	for ns := range asking {
-		pods, err := k.GatedPods(ctx, ns, nil, gates)
-		if err != nil {
-			return nil, err
-		}
-		names := map[string]bool{}
-		for _, p := range pods {
-			if !p.Gate.Open && !p.Ready.IsZero() {
-				names[p.Name] = true
-			}
-		}
-		if len(names) > 0 {
-			waiting[ns] = len(names)
+	injects := map[string]bool{}
+	if c.Uninjected == "" && len(asking) > 0 {
+		if injects, err = k.OptedIn(ctx, c.Unlabelled); err != nil {
+			return nil, nil, err
 		}
 	}
-	return waiting, nil
+	waiting, ungated = map[string]int{}, map[string]Ungated{}
+	for _, ns := range sortedNames(asking) {
+		census := c.newCensus(ns, services, injects[ns])
+		if err := k.Pods(ctx, ns, census.add); err != nil {
+			return nil, nil, err
+		}
+		if n := len(census.waiting); n > 0 {
+			waiting[ns] = n
+		}
+		if u := census.missed(); u.Count > 0 {
+			ungated[ns] = u
+		}
+	}
+	return waiting, ungated, nil
 }
 
 // instances asks whether the instances are gone that the groups of a gone cluster hold.

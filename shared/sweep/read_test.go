@@ -226,8 +226,8 @@ func TestInstances(t *testing.T) {
 	}
 }
 
-// TestCalls: a sweep lists a project in as few calls as there are pages, and a cluster in
-// five and one for each namespace; it writes one Lease.
+// TestCalls: a sweep lists a project in as few calls as there are pages, and two for quotas,
+// and a cluster in six and one for each namespace; it writes one Lease.
 func TestCalls(t *testing.T) {
 	w := newWorld(t)
 	for i := range 600 {
@@ -236,7 +236,7 @@ func TestCalls(t *testing.T) {
 	w.cloud.ClearCalls()
 	w.read()
 	for verb, want := range map[string]int64{
-		"networkEndpointGroups.aggregatedList": 2, "backendServices.aggregatedList": 1, "healthChecks.aggregatedList": 1,
+		"networkEndpointGroups.aggregatedList": 2, "backendServices.aggregatedList": 1, "healthChecks.aggregatedList": 1, "projects.get": 1, "regions.list": 1,
 		"networkEndpointGroups.listNetworkEndpoints": 0, "instances.get": 0,
 	} {
 		if got := int64(w.cloud.Stats().Verbs[verb]); got != want {
@@ -247,7 +247,7 @@ func TestCalls(t *testing.T) {
 	if len(leases) != 1 || *leases[0].Spec.HolderIdentity != "negfleet-sweep" {
 		t.Errorf("leases: %+v", leases)
 	}
-	if calls := w.kube.Calls(); len(calls) > 6 {
+	if calls := w.kube.Calls(); len(calls) > 7 {
 		t.Errorf("%d kinds of calls to the cluster: %v", len(calls), calls)
 	}
 }

@@ -36,9 +36,9 @@ type world struct {
 // regions are where backend services are, and what the annotation says then.
 var regions = map[string]string{"world": "", "inside": `"region":"us-central1","scheme":"INTERNAL_MANAGED",`}
 
-func newWorld(t *testing.T) world {
+func newWorld(t *testing.T, clusters ...string) world {
 	return world{rig.Start(t, rig.Options{
-		Project: "permissions", Clusters: []string{"c1"}, Nodes: 3,
+		Project: "permissions", Clusters: append([]string{"c1"}, clusters...), Nodes: 3,
 		Env:  map[string]string{"NEGFLEET_DELETION_GRACE": "1ms", "NEGFLEET_LOOK_INTERVAL": "1ms"},
 		Push: pubsub.Subscription{AckDeadline: time.Minute},
 	}), t}
@@ -116,10 +116,15 @@ func TestReadinessRole(t *testing.T) {
 	}
 }
 
-// TestSweepRole: a sweep needs its role on Compute, all of it, and no more. That it lists
-// clusters is of the container API.
+// TestSweepRole: a sweep of a living cluster and of one that is gone needs its role on
+// Compute, all of it, and no more. That it lists clusters is of the container API.
 func TestSweepRole(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, "c2")
+	w.must(w.Clusters[1].World.Deploy(fakekube.Deployment{Namespace: "shop", Name: "old", Replicas: 1}))
+	w.must(w.Clusters[1].World.AddService(backed("old", "{}")))
+	w.must(w.Publish(t.Context(), neg.Key{Cluster: "c2", Namespace: "shop", Service: "old"}, "operator"))
+	w.must(w.PubSub.Drained(t.Context()))
+	w.decommission("c2")
 	env := w.Instances[0].Env
 	f, err := sweep.FromEnv(func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
 	w.must(err)
@@ -137,6 +142,17 @@ func TestSweepRole(t *testing.T) {
 	if diff := cmp.Diff(role(t, "sweep"), needed); diff != "" || answer.Code >= 300 {
 		t.Errorf("answered %d; infra/roles/sweep.yaml (-role +needed):\n%s", answer.Code, diff)
 	}
+}
+
+// decommission takes a cluster away, and says so in the fleet file.
+func (w world) decommission(name string) {
+	w.t.Helper()
+	w.Kube.RemoveCluster(name)
+	path := w.Instances[0].Env["NEGFLEET_FLEET"]
+	file, err := os.ReadFile(path)
+	w.must(err)
+	entry := "- name: " + name + "\n"
+	w.must(os.WriteFile(path, []byte(strings.Replace(string(file), entry, entry+"  state: decommissioned\n", 1)), 0o600))
 }
 
 // backed is a Service with groups and a backend service of negfleet's.
