@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -97,36 +98,106 @@ func publishSweep(ctx context.Context, env config.Env, s sweep.Selection) error 
 	return publisher.PublishClusters(ctx, clusters...)
 }
 
-// writeSweep writes who is there, what was found and why, and what is published.
+// writeSweep writes who is there, what was found and why, how much of the quotas is used, and
+// what is published.
 func writeSweep(out io.Writer, r sweep.Report, s sweep.Selection, dryRun bool) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CLUSTER\tPRESENCE\tSERVICES\tPODS THAT WAIT")
+	t := &tables{out: out}
+	t.add("CLUSTER\tPRESENCE\tSERVICES\tPODS THAT WAIT\tPODS WITHOUT A GATE")
 	for _, c := range r.Clusters {
-		waiting := 0
-		for _, n := range c.Waiting {
-			waiting += n
-		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\n", c.Name, c.Presence, c.Services, waiting)
+		one := sweep.Report{Clusters: []sweep.ClusterReport{c}}
+		t.add(fmt.Sprintf("%s\t%s\t%d\t%d\t%d", c.Name, c.Presence, c.Services, one.Waits(), one.Missed()), c.Missed()...)
 	}
-	if len(r.Findings) > 0 {
-		fmt.Fprintln(table, "\nVERDICT\tRESOURCE\tKEY\tWHY")
-	}
+	t.flush()
 	for _, f := range r.Findings {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.Verdict, f.Name(), dash(f.Key), oneLine(f.Words()))
+		t.head("VERDICT\tRESOURCE\tKEY")
+		why := f.Evidence
+		if f.Held != "" {
+			why = append(slices.Clone(why), f.Held)
+		}
+		t.add(fmt.Sprintf("%s\t%s\t%s", f.Verdict, f.Name(), dash(f.Key)), why...)
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	t.flush()
+	for _, h := range r.Quotas {
+		t.head("PROJECT\tQUOTA\tUSED\tLIMIT\t%\tNEW IN 7 DAYS\tDAYS LEFT")
+		t.add(fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%d\t%s", h.Project, h.Name(), h.Used, h.Limit, h.Percent, h.New, h.Left()))
 	}
+	t.flush()
 	for _, u := range r.Unread {
-		fmt.Fprintf(out, "\nnot known: %s\n", oneLine(u))
+		t.line("not known: %s", oneLine(u))
+	}
+	if len(r.Left) > 0 {
+		t.line("left to runs of their own: %s", strings.Join(r.Left, ", "))
 	}
 	verb := "published"
 	if dryRun {
 		verb = "would be published"
 	}
-	_, err := fmt.Fprintf(out, "\n%d owned and wanted; %d findings, %d not shown; %d keys %s, %d orphaned keys left for later runs\n",
-		r.Verdicts[sweep.Wanted.String()], len(r.Findings)+r.Omitted, r.Omitted, len(s.Publications), verb, r.Deferred)
-	return err
+	t.line("%d owned and wanted, %d of them used by nothing; %d findings, %d not shown; %d keys %s, %d orphaned keys left for later runs",
+		r.Verdicts[sweep.Wanted.String()], r.Unused, len(r.Findings)+r.Omitted, r.Omitted, len(s.Publications), verb, r.Deferred)
+	return t.err
+}
+
+// tables writes tables below each other, with lines of text below their rows.
+type tables struct {
+	out   io.Writer
+	err   error
+	begun bool
+	rows  []string
+	below [][]string // of each row
+}
+
+// head begins a table, unless it has begun.
+func (t *tables) head(columns string) {
+	if len(t.rows) == 0 {
+		t.add(columns)
+	}
+}
+
+func (t *tables) add(row string, below ...string) {
+	t.rows, t.below = append(t.rows, oneRow(row)), append(t.below, below)
+}
+
+// flush writes the table, an empty line before it.
+func (t *tables) flush() {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range t.rows {
+		fmt.Fprintln(table, row)
+	}
+	_ = table.Flush() // a builder takes everything
+	if len(t.rows) > 0 && t.begun {
+		t.write("\n")
+	}
+	i := 0
+	for row := range strings.Lines(b.String()) {
+		t.write(strings.TrimRight(row, " \n") + "\n")
+		for _, text := range t.below[i] {
+			t.write("    " + oneLine(text) + "\n")
+		}
+		i++
+	}
+	t.rows, t.below = nil, nil
+}
+
+// line writes a line of its own.
+func (t *tables) line(format string, args ...any) {
+	t.write("\n" + fmt.Sprintf(format, args...) + "\n")
+}
+
+func (t *tables) write(text string) {
+	t.begun = true
+	if t.err == nil {
+		_, t.err = io.WriteString(t.out, text)
+	}
+}
+
+// oneRow keeps what others wrote from ending a row: tabs are between its cells.
+func oneRow(row string) string {
+	cells := strings.Split(row, "\t")
+	for i := range cells {
+		cells[i] = oneLine(cells[i])
+	}
+	return strings.Join(cells, "\t")
 }
 
 // oneLine keeps what others wrote from breaking a table.

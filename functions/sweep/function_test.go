@@ -5,10 +5,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
@@ -72,8 +76,10 @@ func TestReport(t *testing.T) {
 			t.Errorf("no %q in\n%s", line, text)
 		}
 	}
-	if log := w.logs.String(); !strings.Contains(log, `"message":"swept"`) || !strings.Contains(log, `"orphan of a gone cluster":1`) {
-		t.Errorf("log: %s", log)
+	for _, field := range []string{`"message":"swept"`, `"orphan of a gone cluster":1`, `"held":1`, `"unread":0`, `"pods_waiting":0`, `"pods_without_gate":0`, `"leases_not_renewed":0`, `"quota_percent":0`} {
+		if log := w.logs.String(); !strings.Contains(log, field) {
+			t.Errorf("no %s in the log: %s", field, log)
+		}
 	}
 	leases := fakekube.List[*coordinationv1.Lease](w.cluster, neg.LeaseNamespace, nil)
 	if len(leases) != 1 || *leases[0].Spec.HolderIdentity != "negfleet-sweep" {
@@ -90,8 +96,73 @@ func TestSilentCluster(t *testing.T) {
 	if d := cmp.Diff([]string{"c2/shop/old sweep-groups"}, w.removals()); d != "" {
 		t.Errorf("published (-want +got):\n%s", d)
 	}
-	if r.Clusters[0].Presence != "unknown" || r.Verdicts["unknown"] != 3 {
+	if r.Clusters[0].Presence != "unknown" || r.Verdicts["unknown"] != 3 || len(r.Unread) != 1 {
 		t.Errorf("%+v", r)
+	}
+	if log := w.logs.String(); !strings.Contains(log, `"reason":"ScopeUnknown"`) {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// TestPodsAndQuotas: Pods that went by the webhook and a quota that is nearly used up are
+// told of, each by a line and by a field of the run's.
+func TestPodsAndQuotas(t *testing.T) {
+	w := newWorldOn(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 5}}, "")
+	w.check(fakekube.Edit(w.cluster, "", "shop", func(ns *corev1.Namespace) { ns.Labels[neg.Inject] = neg.InjectEnabled }))
+	w.check(fakekube.Edit(w.cluster, "shop", "web", func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "web"} }))
+	for name, gates := range map[string][]corev1.PodReadinessGate{"by": nil, "gated": {{ConditionType: neg.GateNEG}}} {
+		w.check(w.cluster.Apply(&corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: map[string]string{"app": "web"}},
+			Spec:       corev1.PodSpec{ReadinessGates: gates, Containers: []corev1.Container{{Name: "main", Image: "example.test/app:1"}}},
+			Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionTrue}}},
+		}))
+	}
+	r := decode(t, w.post("/", "", ""))
+	if c := r.Clusters[0]; c.Waiting["shop"] != 1 || c.Ungated["shop"].Count != 1 || c.Ungated["shop"].Names[0] != "by" {
+		t.Errorf("%+v", c)
+	}
+	if q := r.Quotas; len(q) == 0 || q[0].Region != "us-central1" || q[0].Used != 4 || q[0].New != 4 || q[0].Days == nil || *q[0].Days != 1 {
+		t.Errorf("%+v", q)
+	}
+	for _, part := range []string{
+		`"reason":"PodsWithoutGate"`, "no readiness gate in namespace shop: by; restart to gate", `"pods_without_gate":1`, `"pods_waiting":1`,
+		`"reason":"QuotaLow"`, "4 of 5 used", `"quota_percent":80`, `"quota_days":1`,
+	} {
+		if !strings.Contains(w.logs.String(), part) {
+			t.Errorf("no %s in the log: %s", part, w.logs.String())
+		}
+	}
+	if gates := w.messages[event.TopicGates]; len(gates) != 1 || gates[0].Key.String() != "c1/shop/" {
+		t.Errorf("%+v", gates)
+	}
+}
+
+// TestLeft: clusters that a run over the fleet has no time for get runs of their own; one that
+// comes when there has been another run since does nothing.
+func TestLeft(t *testing.T) {
+	w := newWorld(t, "  gone: delete\n")
+	// Listing the projects takes five minutes.
+	now, asked := w.Now, atomic.Int64{}
+	w.Now = func() time.Time { return now().Add(time.Duration(asked.Add(1)) * 5 * time.Minute) }
+	w.scopes(w.Now)
+	r := decode(t, w.post("/", "", ""))
+	if d := cmp.Diff([]string{"c1", "c2"}, r.Left); d != "" || len(w.removals()) != 0 || len(w.clusters) != 2 {
+		t.Fatalf("left (-want +got):\n%s%v", d, w.clusters)
+	}
+	w.Now = now
+	w.scopes(w.Now)
+	for _, m := range w.clusters {
+		m.Observed = now().Add(-time.Minute)
+		w.post("/clusters", w.message(m), "")
+	}
+	if d := cmp.Diff([]string{"c1/shop/left sweep-groups", "c2/shop/old sweep-groups"}, w.removals()); d != "" {
+		t.Errorf("published (-want +got):\n%s", d)
+	}
+	w.messages = map[string][]event.Message{}
+	m := w.clusters[0]
+	m.Observed = now().Add(-11 * time.Minute)
+	if rec := w.post("/clusters", w.message(m), ""); rec.Code != 204 || len(w.messages) != 0 {
+		t.Errorf("an old message: answered %d, published %v", rec.Code, w.messages)
 	}
 }
 

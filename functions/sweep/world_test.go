@@ -46,6 +46,7 @@ type world struct {
 	cluster   *fakekube.Cluster
 	cloud     *fakegce.Server
 	gce       *gce.Client
+	env       config.Env
 	logs      bytes.Buffer
 	messages  map[string][]event.Message // by topic
 	clusters  []event.ClusterMessage
@@ -55,7 +56,12 @@ type world struct {
 // newWorld has c2's entry say more.
 func newWorld(t testing.TB, more string) *world {
 	t.Helper()
-	w := &world{t: t, kube: fakekube.New(), cloud: fakegce.New(fakegce.Options{}), messages: map[string][]event.Message{}}
+	return newWorldOn(t, fakegce.Options{}, more)
+}
+
+func newWorldOn(t testing.TB, o fakegce.Options, more string) *world {
+	t.Helper()
+	w := &world{t: t, kube: fakekube.New(), cloud: fakegce.New(o), messages: map[string][]event.Message{}}
 	w.cluster = w.kube.AddCluster("c1", fakekube.WithUID(alive))
 	api := httptest.NewServer(w.kube)
 	t.Cleanup(api.Close)
@@ -80,12 +86,20 @@ clusters:
 	var err error
 	w.gce, err = gce.New(t.Context(), gce.Options{Project: "p1", Network: "default", Subnetwork: "default", Endpoint: env.ComputeEndpoint})
 	w.check(err)
+	w.env = env
 	now := func() time.Time { return time.Now().Add(time.Hour) }
-	scopes, err := scope.New(env, slog.New(slog.DiscardHandler), now)
-	w.check(err)
-	w.Function = &function.Function{Scopes: scopes, Budget: sweep.Budget, Log: telemetry.New(&w.logs, slog.LevelInfo), Project: "demo", Now: now, Publish: w.publish, PublishClusters: w.publishClusters}
+	w.Function = &function.Function{Budget: sweep.Budget, Log: telemetry.New(&w.logs, slog.LevelInfo), Project: "demo", Now: now, Publish: w.publish, PublishClusters: w.publishClusters}
+	w.scopes(now)
 	w.fill()
 	return w
+}
+
+// scopes has the function read the fleet file anew, by that clock.
+func (w *world) scopes(now func() time.Time) {
+	w.t.Helper()
+	var err error
+	w.Scopes, err = scope.New(w.env, slog.New(slog.DiscardHandler), now)
+	w.check(err)
 }
 
 func (w *world) fill() {
@@ -151,8 +165,12 @@ func (w *world) post(path, body, accept string) *httptest.ResponseRecorder {
 
 // about is a wrapped push of a message about a cluster.
 func (w *world) about(cluster string, reason event.ClusterReason) string {
+	return w.message(event.ClusterMessage{Cluster: cluster, Reason: reason, Source: "audit", Observed: time.Now()})
+}
+
+func (w *world) message(m event.ClusterMessage) string {
 	w.t.Helper()
-	data, _, err := event.EncodeCluster(event.ClusterMessage{Cluster: cluster, Reason: reason, Source: "audit", Observed: time.Now()})
+	data, _, err := event.EncodeCluster(m)
 	w.check(err)
 	return fmt.Sprintf(`{"message":{"data":%q,"messageId":"1"},"subscription":"projects/demo/subscriptions/clusters"}`, base64.StdEncoding.EncodeToString(data))
 }

@@ -176,3 +176,49 @@ func TestLeakOfGKE(t *testing.T) {
 		}
 	}
 }
+
+// TestUnused: a backend service and a health check that are wanted, and that nothing uses,
+// are told of, and their key's turn looks for everything.
+func TestUnused(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Project, *Resource)
+		unused bool
+	}{
+		"nothing uses it":            {func(*Project, *Resource) {}, true},
+		"something uses it":          {func(_ *Project, r *Resource) { r.Uses = []Use{{By: "global/urlMaps/m"}} }, false},
+		"nobody knows":               {func(p *Project, _ *Resource) { p.UsesFailed = "403" }, false},
+		"of an age that nobody says": {func(_ *Project, r *Resource) { r.Created = time.Time{} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := small()
+			in.Projects[0].Resources[1] = Resource{Kind: BackendService, Name: "global/web", Description: neg.OwnerOf(uid, web, 0).Description(), Created: now.Add(-time.Hour)}
+			c.change(&in.Projects[0], &in.Projects[0].Resources[1])
+			thorough := 0
+			for run := range turns {
+				in.At = now.Add(time.Duration(run) * Every)
+				for _, p := range Publish(in, Judge(in), Budget).Publications {
+					if p.Key == web && p.Thorough {
+						thorough++
+					}
+				}
+			}
+			in.At = now
+			r, _ := Conclude(in, Budget)
+			if want := map[bool]int{true: 1}[c.unused]; thorough > 1 || r.Unused != want || c.unused != (thorough == 1) || len(r.Findings) != want || r.Verdicts["owned and wanted"] != 2 {
+				t.Errorf("%d thorough looks in an hour, %+v", thorough, r)
+			}
+		})
+	}
+}
+
+// TestLeft: of a cluster that the run had no time for nothing is concluded; it gets a run of
+// its own.
+func TestLeft(t *testing.T) {
+	in := small()
+	c := &in.Clusters[0]
+	c.Left, c.Services, c.Endpoints = true, nil, nil
+	r, s := Conclude(in, Budget)
+	if r.Verdicts["unknown"] != 2 || len(s.Publications) != 0 || len(s.Clusters) != 1 || s.Clusters[0] != "c1" || len(r.Left) != 1 || len(r.Unread) != 0 {
+		t.Errorf("%+v\n%+v", r, s)
+	}
+}
