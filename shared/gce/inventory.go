@@ -70,13 +70,15 @@ func listed(list *compute.NetworkEndpointGroupAggregatedList) []neg.ListedGroup 
 			if !zonal || g.NetworkEndpointType != groupType {
 				continue
 			}
-			created, _ := time.Parse(time.RFC3339, g.CreationTimestamp) // what is no time is zero: unknown
-			groups = append(groups, neg.ListedGroup{
-				GroupID: neg.GroupID{Zone: neg.Zone(zone), Name: g.Name}, Description: g.Description, Size: int(g.Size), Created: created,
-			})
+			groups = append(groups, listedGroup(neg.Zone(zone), g))
 		}
 	}
 	return groups
+}
+
+func listedGroup(zone neg.Zone, g *compute.NetworkEndpointGroup) neg.ListedGroup {
+	created, _ := time.Parse(time.RFC3339, g.CreationTimestamp) // what is no time is zero: unknown
+	return neg.ListedGroup{GroupID: neg.GroupID{Zone: zone, Name: g.Name}, Description: g.Description, Size: int(g.Size), Created: created}
 }
 
 // HealthChecks lists all of the project, global and regional. A scope that could not be

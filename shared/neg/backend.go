@@ -103,6 +103,9 @@ func BackendMark(uid string, k Key) string {
 	return "negfleet:" + strings.TrimPrefix(Token(uid, k), NamePrefix)
 }
 
+// ClusterMark is how the mark of every key of a cluster begins: negfleet:<cluster8>-.
+func ClusterMark(uid string) string { return "negfleet:" + hash8(uid) + "-" }
+
 // WithBackends is s with these backend services and health checks in normal form. Two
 // entries of one ID become one: several ports may share a backend service.
 func (s State) WithBackends(services []BackendService, checks []HealthCheck) State {
