@@ -38,10 +38,11 @@ var own = map[string][]string{
 	"shared/reconcile": {"shared/neg", "shared/plan"},
 	"shared/resync":    {"shared/neg"},
 	"shared/sweep":     {"shared/neg", "shared/presence"},
+	"shared/drain":     {"shared/neg", "shared/resync"},
 	"shared/gke":       {"shared/neg"},
 	"shared/presence":  {"shared/neg"},
 	"shared/fleet":     {"shared/neg", "shared/config", "shared/gke", "shared/kube", "shared/presence"},
-	"shared/scope":     {"shared/neg", "shared/config", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/sweep"},
+	"shared/scope":     {"shared/neg", "shared/config", "shared/drain", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/sweep"},
 	"infra":            {},
 
 	"admission/mutate":       {"shared/neg", "shared/object"},
@@ -65,7 +66,7 @@ var own = map[string][]string{
 		"shared/config", "shared/event", "shared/neg", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
 	},
 	"cmd/negfleet": {
-		"admission/registration", "infra", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
+		"admission/registration", "infra", "shared/caller", "shared/config", "shared/drain", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
 	},
 }
 
@@ -91,6 +92,7 @@ var never = map[string][]string{
 	"shared/telemetry": {"*"},
 	"infra":            {"*"},
 	"shared/resync":    {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
+	"shared/drain":     {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
 	"shared/reconcile": {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
 	"shared/presence":  {"*"},
 	"shared/sweep":     {"k8s.io/", "google.golang.org/", "cloud.google.com/"},
