@@ -38,6 +38,11 @@ usage: negfleet COMMAND [flags]
   sweep [--dry-run] [--json] [--cluster CLUSTER]
       find what leaked, drifted or was missed, say why, and publish its keys within the
       budget; --dry-run publishes nothing
+  drain [--wait] [--timeout DURATION] [--dry-run] [--json] CLUSTER
+      publish every key of a cluster that the fleet file says drains, and say what it still
+      holds in the cloud; --wait follows until it holds nothing, for 15m at most unless told
+      otherwise; --dry-run prints what would be published and removed. Exit 0 only if
+      nothing is left; run again it goes on
   clusters [--json]
       ask every cluster of the fleet file who it is and print who is there; exit 1 if one is not alive
   gates list [--namespace N] [--json] CLUSTER
@@ -49,15 +54,15 @@ usage: negfleet COMMAND [flags]
       print the version
 
 environment:
-  NEGFLEET_FLEET               path of the fleet file (plan, webhook, resync, sweep, clusters, gates)
+  NEGFLEET_FLEET               path of the fleet file (all but audit, replay)
   NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit, webhook)
   NEGFLEET_ADMISSION_URL       the admission function's URL, unless --url says it (webhook)
   NEGFLEET_AUDIT_URL           the audit function's URL, unless --url says it (audit)
-  NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync, sweep)
-  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, sweep, clusters)
-  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, sweep, clusters)
-  PUBSUB_PROJECT_ID            project of the topics (resync, sweep, replay)
-  NEGFLEET_ORDERING_KEYS       true: publish with ordering keys (resync, sweep)
+  NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync, sweep, drain)
+  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, sweep, drain, clusters)
+  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, sweep, drain, clusters)
+  PUBSUB_PROJECT_ID            project of the topics (resync, sweep, drain, replay)
+  NEGFLEET_ORDERING_KEYS       true: publish with ordering keys (resync, sweep, drain)
   NEGFLEET_SWEEP_BUDGET        orphaned keys that a run publishes, at most; 50 (sweep)
 `
 
@@ -87,6 +92,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = replayCommand(ctx, args[1:], getenv, out, errs)
 	case "sweep":
 		err = sweepCommand(ctx, args[1:], getenv, out)
+	case "drain":
+		err = drainCommand(ctx, args[1:], getenv, out, errs)
 	case "clusters":
 		err = clustersCommand(ctx, args[1:], getenv, out)
 	case "gates":

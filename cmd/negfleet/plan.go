@@ -66,14 +66,19 @@ func newFlags(command string) flags {
 	return f
 }
 
-// parse returns the arguments that are no flags.
+// parse returns the arguments that are no flags. Flags may stand before and after them.
 func (f flags) parse(args []string) (rest []string, err error) {
-	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil, err
-	} else if err != nil {
-		return nil, usageError{f.Name() + ": " + err.Error()}
+	for {
+		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		} else if err != nil {
+			return nil, usageError{f.Name() + ": " + err.Error()}
+		}
+		if f.NArg() == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
 	}
-	return f.Args(), nil
 }
 
 func parseFlags(command string, args []string) (asJSON bool, rest []string, err error) {

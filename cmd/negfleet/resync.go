@@ -179,14 +179,10 @@ type progress struct{ out io.Writer }
 
 // newProgress shows nothing where nobody watches.
 func newProgress(errs io.Writer) progress {
-	f, ok := errs.(*os.File)
-	if !ok {
-		return progress{io.Discard}
+	if f, ok := errs.(*os.File); ok && terminal(f) {
+		return progress{f}
 	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return progress{io.Discard}
-	}
-	return progress{f}
+	return progress{io.Discard}
 }
 
 func (p progress) say(format string, args ...any) {

@@ -37,6 +37,7 @@ type Cluster struct {
 	Resource neg.GKECluster // the GKE cluster that it is; zero: none, or not said
 	NEGs     string         // managed or gke
 	State    string         // active, draining or decommissioned
+	Stated   int            // line that says so; 0: none does
 	Gone     string         // report or delete: what becomes of its groups once it is proved gone
 	Policy   string         // observe, upsert or sync
 	Inject   Inject         // what the admission webhook adds
@@ -202,7 +203,7 @@ func (p *problems) cluster(f *Fleet, field string, raw clusterFile) Cluster {
 	p.project(raw.Project, field+".project", false)
 	connect := p.connect(raw.Connect, line, field+".connect")
 	c := Cluster{
-		Name: raw.Name.value, UID: raw.UID.value, Line: raw.UID.line, Project: raw.Project.value,
+		Name: raw.Name.value, UID: raw.UID.value, Line: raw.UID.line, Stated: raw.State.line, Project: raw.Project.value,
 		Connect: connect, Resource: p.resource(raw, connect, field),
 		NEGs:   p.oneOf(raw.NEGs, field+".negs", "managed", "gke"),
 		State:  p.oneOf(raw.State, field+".state", "active", "draining", "decommissioned"),
