@@ -47,6 +47,7 @@ type world struct {
 	cloud     *fakegce.Server
 	gce       *gce.Client
 	env       config.Env
+	compute   string // base URL of the cloud
 	logs      bytes.Buffer
 	messages  map[string][]event.Message // by topic
 	clusters  []event.ClusterMessage
@@ -83,6 +84,7 @@ clusters:
   connect: {kubeconfig: c2.kubeconfig}
   state: decommissioned
 %s`, alive, gone, more), 0o600))
+	w.compute = env.ComputeEndpoint
 	var err error
 	w.gce, err = gce.New(t.Context(), gce.Options{Project: "p1", Network: "default", Subnetwork: "default", Endpoint: env.ComputeEndpoint})
 	w.check(err)
