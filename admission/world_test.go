@@ -57,7 +57,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	fleet, err := os.ReadFile("testdata/fleet.yaml")
 	w.check(err)
 	w.check(os.WriteFile(filepath.Join(dir, "fleet.yaml"), fleet, 0o600))
-	for _, name := range []string{"prod", "gke", "watched", "stale"} {
+	for _, name := range []string{"prod", "gke", "watched", "stale", "draining"} {
 		c := w.kube.AddCluster(name, fakekube.WithUID(uids[name]))
 		w.fill(c)
 		w.check(os.WriteFile(filepath.Join(dir, name+".kubeconfig"), c.Kubeconfig(server.URL, "negfleet-admission"), 0o600))
@@ -89,6 +89,7 @@ func (w *world) handler(fleetPath string, change func(*Options)) *Handler {
 var uids = map[string]types.UID{
 	"prod": "87283654-ec2f-4d45-a6a2-9d879f3f4151", "gke": "87283654-ec2f-4d45-a6a2-9d879f3f4152",
 	"watched": "87283654-ec2f-4d45-a6a2-9d879f3f4153", "stale": "87283654-ec2f-4d45-a6a2-9d879f3f4154",
+	"draining": "87283654-ec2f-4d45-a6a2-9d879f3f4156",
 }
 
 // fill puts the objects into the namespaces, and a Lease that was renewed just now.
