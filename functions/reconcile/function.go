@@ -57,9 +57,12 @@ func serve(w http.ResponseWriter, r *http.Request) {
 
 // A Function answers deliveries.
 type Function struct {
-	Look    func(context.Context, neg.Key, reconcile.Turn) (reconcile.Result, error)
-	Turns   *reconcile.Turns
-	Gates   func(context.Context, neg.Key) error // asks readiness to follow a key
+	Look  func(context.Context, neg.Key, reconcile.Turn) (reconcile.Result, error)
+	Turns *reconcile.Turns
+	Gates func(context.Context, neg.Key) error // asks readiness to follow a key
+	// Again asks for another delivery of a key that is to be looked at later than this one can
+	// be held for.
+	Again   func(ctx context.Context, k neg.Key, chain int) error
 	Log     *slog.Logger
 	Project string // of the logs
 }
@@ -75,17 +78,17 @@ func FromEnv(getenv func(string) string, log *slog.Logger) (*Function, error) {
 		return nil, err
 	}
 	publisher := event.NewPublisher(event.PublisherOptions{Project: env.PubSubProject, Ordered: env.OrderingKeys})
-	r := &reconcile.Reconciler{
-		Open: scopes.Open, Log: log, Now: time.Now, Grace: env.DeletionGrace,
-		Publish: func(ctx context.Context, k neg.Key, chain int) error {
-			return publisher.Publish(ctx, event.TopicKeys, event.Message{Key: k, Reason: "follow-up", Source: "reconcile", Observed: time.Now(), Chain: chain})
-		},
+	again := func(why string) func(context.Context, neg.Key, int) error {
+		return func(ctx context.Context, k neg.Key, chain int) error {
+			return publisher.Publish(ctx, event.TopicKeys, event.Message{Key: k, Reason: why, Source: "reconcile", Observed: time.Now(), Chain: chain})
+		}
 	}
+	r := &reconcile.Reconciler{Open: scopes.Open, Log: log, Now: time.Now, Grace: env.DeletionGrace, Publish: again("follow-up")}
 	turns := reconcile.NewTurns(env.LookInterval, budget)
 	gates := func(ctx context.Context, k neg.Key) error {
 		return publisher.Publish(ctx, event.TopicGates, event.Message{Key: k, Reason: "looked", Source: "reconcile", Observed: time.Now()})
 	}
-	return &Function{Look: r.Look, Turns: turns, Gates: gates, Log: log, Project: env.PubSubProject}, nil
+	return &Function{Look: r.Look, Turns: turns, Gates: gates, Again: again("a look is due"), Log: log, Project: env.PubSubProject}, nil
 }
 
 // ServeHTTP works one delivery off and answers it.
@@ -105,6 +108,9 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = f.Turns.Do(ctx, message.Key, request(message), func(ctx context.Context, t reconcile.Turn) (reconcile.Result, error) {
 			return f.look(ctx, message.Key, t)
 		})
+	}
+	if errors.Is(err, reconcile.ErrDueLater) {
+		err = f.Again(ctx, message.Key, message.Chain)
 	}
 	outcome := event.Respond(w, err)
 	f.report(ctx, delivery, message, outcome, err, started)

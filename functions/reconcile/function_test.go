@@ -41,6 +41,7 @@ type rig struct {
 	looks []string // key and chain of each
 	ends  error
 	gates []string // keys that readiness was asked to follow
+	again []string // keys that are to be delivered once more
 }
 
 func newRig(t testing.TB) *rig {
@@ -53,6 +54,7 @@ func newRig(t testing.TB) *rig {
 		},
 		Turns: reconcile.NewTurns(0, time.Minute),
 		Gates: func(_ context.Context, k neg.Key) error { r.gates = append(r.gates, k.String()); return nil },
+		Again: func(_ context.Context, k neg.Key, _ int) error { r.again = append(r.again, k.String()); return nil },
 		Log:   telemetry.New(&r.logs, slog.LevelInfo), Project: "demo",
 	}
 	return r

@@ -97,3 +97,36 @@ func TestPodEntries(t *testing.T) {
 		})
 	}
 }
+
+// TestDue: a look that knows when another is due gets it, though nothing tells of it. What is
+// due later than a delivery can be held for is published again.
+func TestDue(t *testing.T) {
+	for name, c := range map[string]struct {
+		due   time.Duration // after the first look
+		took  time.Duration
+		looks int
+		again int
+	}{
+		"soon":  {10 * time.Second, 10 * time.Second, 2, 0},
+		"later": {time.Hour, 48 * time.Second, 2, 1}, // the rig's budget is a minute
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, started := newRig(t), time.Now()
+				looks := 0
+				r.Look = func(_ context.Context, _ neg.Key, turn reconcile.Turn) (found reconcile.Result, err error) {
+					turn.Began()
+					looks++
+					if due := started.Add(c.due); time.Now().Before(due) {
+						found.Due = due
+					}
+					return found, nil
+				}
+				rec := r.post(payload(fmt.Sprintf(service, "web")))
+				if took := time.Since(started); rec.Code != 204 || took != c.took || looks != c.looks || len(r.again) != c.again {
+					t.Errorf("answered %d after %v, %d looks and %d more deliveries; want %v, %d, %d", rec.Code, took, looks, len(r.again), c.took, c.looks, c.again)
+				}
+			})
+		})
+	}
+}

@@ -87,6 +87,40 @@ func withGate(p neg.GatedPod, conditions []corev1.PodCondition) neg.GatedPod {
 	return p
 }
 
+// Stopping reads when those of the selected Pods that are to stop were told so, by their
+// names. An empty selector selects none.
+func (c *Cluster) Stopping(ctx context.Context, namespace string, selector map[string]string) (map[string]time.Time, error) {
+	if len(selector) == 0 {
+		return nil, nil
+	}
+	told := map[string]time.Time{}
+	err := pages(func(o metav1.ListOptions) (string, error) {
+		o.LabelSelector = labels.Set(selector).String()
+		list, err := c.client.CoreV1().Pods(namespace).List(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		for _, p := range list.Items {
+			if p.DeletionTimestamp != nil {
+				told[p.Name] = p.DeletionTimestamp.Add(-grace(&p))
+			}
+		}
+		return list.Continue, nil
+	})
+	if err != nil {
+		return nil, c.fail(ctx, "list pods in "+namespace, err)
+	}
+	return told, nil
+}
+
+// grace is the time between the order to stop and deletionTimestamp, which is its end.
+func grace(p *corev1.Pod) time.Duration {
+	if p.DeletionGracePeriodSeconds == nil {
+		return 0
+	}
+	return time.Duration(*p.DeletionGracePeriodSeconds) * time.Second
+}
+
 // SetGate writes the condition of exactly that Pod, and no other. Its time moves when its
 // status does. A Pod that is gone, or made anew under its name, is left alone.
 func (c *Cluster) SetGate(ctx context.Context, p neg.GatedPod, gate neg.Gate) error {

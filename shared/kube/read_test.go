@@ -91,7 +91,7 @@ func TestSlices(t *testing.T) {
 		Addresses: []string{"10.1.0.2"}, NodeName: ptr("node-0"), TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: "web-1"},
 		Conditions: discoveryv1.EndpointConditions{Ready: ptr(true), Terminating: ptr(false)},
 	}
-	wantFull := neg.SliceEndpoint{Addresses: []string{"10.1.0.2"}, Node: "node-0", Pod: "web-1"}
+	wantFull := neg.SliceEndpoint{Addresses: []string{"10.1.0.2"}, Node: "node-0", Pod: "web-1", Serving: true}
 	for name, c := range map[string]struct {
 		in   []*discoveryv1.EndpointSlice
 		want []neg.Slice
@@ -112,6 +112,10 @@ func TestSlices(t *testing.T) {
 		"terminating": {
 			[]*discoveryv1.EndpointSlice{slice("a", "IPv4", http80, discoveryv1.Endpoint{Addresses: []string{"10.1.0.4"}, Conditions: discoveryv1.EndpointConditions{Terminating: ptr(true)}})},
 			[]neg.Slice{{Name: "a", AddressType: "IPv4", Ports: want80, Endpoints: []neg.SliceEndpoint{{Addresses: []string{"10.1.0.4"}, Terminating: true}}}},
+		},
+		"terminating, and serving": {
+			[]*discoveryv1.EndpointSlice{slice("a", "IPv4", http80, discoveryv1.Endpoint{Addresses: []string{"10.1.0.4"}, Conditions: discoveryv1.EndpointConditions{Ready: ptr(false), Serving: ptr(true), Terminating: ptr(true)}})},
+			[]neg.Slice{{Name: "a", AddressType: "IPv4", Ports: want80, Endpoints: []neg.SliceEndpoint{{Addresses: []string{"10.1.0.4"}, Terminating: true, Serving: true, Unready: true}}}},
 		},
 		"no Pod behind it": {
 			[]*discoveryv1.EndpointSlice{slice("a", "IPv4", http80, discoveryv1.Endpoint{Addresses: []string{"10.1.0.5"}, TargetRef: &corev1.ObjectReference{Kind: "Node", Name: "node-0"}})},

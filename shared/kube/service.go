@@ -79,6 +79,7 @@ func slice(s *discoveryv1.EndpointSlice) neg.Slice {
 	for _, e := range s.Endpoints {
 		se := neg.SliceEndpoint{Addresses: e.Addresses, Terminating: e.Conditions.Terminating != nil && *e.Conditions.Terminating}
 		se.Unready = e.Conditions.Ready != nil && !*e.Conditions.Ready
+		se.Serving = serving(e.Conditions)
 		if e.NodeName != nil {
 			se.Node = *e.NodeName
 		}
@@ -88,6 +89,14 @@ func slice(s *discoveryv1.EndpointSlice) neg.Slice {
 		out.Endpoints = append(out.Endpoints, se)
 	}
 	return out
+}
+
+// serving is what the API says it is: unsaid, it is what ready says.
+func serving(c discoveryv1.EndpointConditions) bool {
+	if c.Serving != nil {
+		return *c.Serving
+	}
+	return c.Ready != nil && *c.Ready
 }
 
 // IngressPorts lists the Service ports that the namespace's Ingresses of a GCE class send

@@ -59,6 +59,7 @@ type SliceEndpoint struct {
 	Node        string
 	Pod         string // its Pod's name; empty for an endpoint that is no Pod
 	Terminating bool
+	Serving     bool // it answers, though it may terminate
 	Unready     bool // it waits for its containers or for a gate
 }
 

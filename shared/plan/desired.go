@@ -18,7 +18,7 @@ const MaxEndpoints = 10000
 //
 //	endpoint in the slices            attached
 //	ready or not                      yes: the load balancer probes it itself
-//	terminating                       no
+//	terminating                       no; see Input.Keep
 //	live, but cannot be placed        stays where it is, if it is anywhere
 //	not in the slices                 no
 //	no slice at all                   everything stays as it is
@@ -32,7 +32,7 @@ func Desired(in Input, observed neg.State) (neg.State, []Problem) {
 	}
 	state := neg.NewState(groups...)
 	services, checks, found := desiredBackends(in, ports, state, observed)
-	return state.WithBackends(services, checks), append(problems, found...)
+	return state.WithBackends(services, checks), slices.Concat(problems, found, in.Mistakes)
 }
 
 func desiredPort(in Input, p Port, observed neg.State) ([]neg.Group, []Problem) {
@@ -44,11 +44,11 @@ func desiredPort(in Input, p Port, observed neg.State) ([]neg.Group, []Problem) 
 	if len(in.Slices) == 0 {
 		return append(groups, current...), nil
 	}
-	placed, rest := place(in, p)
+	placed, rest, kept := place(in, p)
 	for _, e := range placed {
 		groups = append(groups, neg.Group{GroupID: neg.GroupID{Zone: e.zone, Name: p.Group}, Port: p.Number, Endpoints: []neg.Endpoint{e.Endpoint}})
 	}
-	groups = append(groups, keep(current, rest)...)
+	groups = append(groups, keep(current, rest, kept)...)
 	capped, full := capEndpoints(neg.NewState(groups...), observed)
 	return capped, slices.Concat(report(p, rest), full)
 }
@@ -100,14 +100,19 @@ type unplaced struct {
 	why     string
 }
 
-// place puts every live endpoint of the slices into its zone, once.
-func place(in Input, p Port) ([]placement, []unplaced) {
-	var placed []placement
-	var rest []unplaced
+// place puts every live endpoint of the slices into its zone, once. kept are the addresses
+// of those that terminate and are to stay where they are.
+func place(in Input, p Port) (placed []placement, rest []unplaced, kept []string) {
 	seen := map[netip.AddrPort]bool{}
 	for _, s := range in.Slices {
 		for _, e := range s.Endpoints {
-			if e.Terminating || len(e.Addresses) == 0 {
+			if len(e.Addresses) == 0 {
+				continue
+			}
+			if e.Terminating {
+				if !in.leaves(e).IsZero() {
+					kept = append(kept, addressOf(e))
+				}
 				continue
 			}
 			at, problem := placeOne(in, p, s, e)
@@ -119,16 +124,17 @@ func place(in Input, p Port) ([]placement, []unplaced) {
 			}
 		}
 	}
-	return placed, withoutPlaced(rest, seen)
+	addresses := map[string]bool{}
+	for at := range seen {
+		addresses[at.Addr().String()] = true
+	}
+	kept = slices.DeleteFunc(kept, func(a string) bool { return addresses[a] })
+	return placed, withoutPlaced(rest, addresses), kept
 }
 
 // withoutPlaced drops what another slice could place: a duplicate is no problem.
-func withoutPlaced(rest []unplaced, placed map[netip.AddrPort]bool) []unplaced {
-	addresses := map[string]bool{}
-	for at := range placed {
-		addresses[at.Addr().String()] = true
-	}
-	return slices.DeleteFunc(rest, func(u unplaced) bool { return addresses[u.address] })
+func withoutPlaced(rest []unplaced, placed map[string]bool) []unplaced {
+	return slices.DeleteFunc(rest, func(u unplaced) bool { return placed[u.address] })
 }
 
 // placeOne decides for one live endpoint. Only the first address counts: Kubernetes
@@ -175,11 +181,15 @@ func slicePort(s neg.Slice, p Port) (uint16, bool) {
 	return 0, false
 }
 
-// keep repeats what is observed of the endpoints that are live and cannot be placed.
-func keep(current []neg.Group, rest []unplaced) []neg.Group {
+// keep repeats what is observed of the endpoints that are live and cannot be placed, and of
+// those that are kept while they terminate.
+func keep(current []neg.Group, rest []unplaced, addresses []string) []neg.Group {
 	live := map[string]bool{}
 	for _, u := range rest {
 		live[u.address] = true
+	}
+	for _, address := range addresses {
+		live[address] = true
 	}
 	var kept []neg.Group
 	for _, g := range current {

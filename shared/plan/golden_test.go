@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -26,7 +27,7 @@ const clusterUID = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
 var key = neg.Key{Cluster: "prod", Namespace: "shop", Service: "web"}
 
 // A case is a txtar file: a sentence, then inputs (service, neg, zones, nodes, slices,
-// ingress, observed) and outputs (desired, problems, plan). Adding one needs no Go: write
+// ingress, keep, observed) and outputs (desired, problems, plan). Adding one needs no Go: write
 // the inputs and run go test ./shared/plan -update.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -104,6 +105,12 @@ func parseCase(t *testing.T, sections map[string]string) (plan.Input, neg.State)
 		in.Ingress = append(in.Ingress, ref)
 	}
 	in.Slices = parseSlices(sections["slices"])
+	if value, ok := sections["keep"]; ok {
+		if in.Keep, err = neg.ParseKeepServing(map[string]string{neg.AnnotationKeepServing: strings.TrimSpace(value)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in.Now, in.Stopping = now, parseStopping(t, sections["slices"])
 	if value, ok := sections["managed"]; ok {
 		if in.Managed, err = neg.ParseManaged(value); err != nil {
 			t.Fatal(err)
@@ -144,7 +151,27 @@ func parseService(t *testing.T, text string) *neg.Service {
 	return svc
 }
 
-// parseSlices reads "slice NAME TYPE [NAME=NUMBER|NAME=nil …]" and, indented, "ADDRESS NODE [terminating]".
+// now is the time in all cases.
+var now = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+// parseStopping reads when the Pods of "ADDRESS NODE serving AGO" were told to stop. A Pod's
+// name is its address.
+func parseStopping(t *testing.T, text string) map[string]time.Time {
+	told := map[string]time.Time{}
+	for _, line := range lines(text) {
+		if f := strings.Fields(line); len(f) == 4 && f[2] == "serving" {
+			ago, err := time.ParseDuration(f[3])
+			if err != nil {
+				t.Fatal(err)
+			}
+			told[f[0]] = now.Add(-ago)
+		}
+	}
+	return told
+}
+
+// parseSlices reads "slice NAME TYPE [NAME=NUMBER|NAME=nil …]" and, indented, "ADDRESS NODE
+// [terminating|serving [AGO]]": one that serves terminates too.
 func parseSlices(text string) []neg.Slice {
 	var list []neg.Slice
 	for _, line := range lines(text) {
@@ -168,7 +195,9 @@ func parseSlices(text string) []neg.Slice {
 		if len(f) > 1 && f[1] != "-" {
 			e.Node = f[1]
 		}
-		e.Terminating = len(f) > 2 && f[2] == "terminating"
+		e.Terminating = len(f) > 2
+		e.Serving = e.Terminating && f[2] == "serving"
+		e.Pod = f[0]
 		last.Endpoints = append(last.Endpoints, e)
 	}
 	return list

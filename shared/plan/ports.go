@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/negfleet/negfleet/shared/neg"
 )
@@ -17,6 +18,14 @@ type Input struct {
 	Ingress  []neg.IngressPort
 	Slices   []neg.Slice
 	Nodes    map[string]neg.Node
+
+	// Keep is how long an endpoint that terminates stays attached while it answers, from the
+	// time at which its Pod was told to stop; by Now, and by the names of the Pods.
+	Keep     time.Duration
+	Stopping map[string]time.Time
+	Now      time.Time
+	// Mistakes are in annotations, and hold nothing else up.
+	Mistakes []Problem
 
 	Managed  []neg.Managed       // backend services that the Service asks for
 	Attached []neg.Attachment    // backend services of others that it wants to be in

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"maps"
+	"time"
 
 	"github.com/negfleet/negfleet/shared/neg"
 )
@@ -41,6 +42,11 @@ func (Gone) IngressPorts(context.Context, string) ([]neg.IngressPort, error) { r
 
 // OtherWriter is none: whoever wrote there is gone too.
 func (Gone) OtherWriter(context.Context, string, string) (string, error) { return "", nil }
+
+// Stopping is none.
+func (Gone) Stopping(context.Context, string, map[string]string) (map[string]time.Time, error) {
+	return nil, nil
+}
 
 // Probes are known of none.
 func (Gone) Probes(context.Context, *neg.Service) (map[int32]neg.Probe, error) { return nil, nil }

@@ -169,6 +169,10 @@ func (b bounded) OtherWriter(ctx context.Context, namespace, service string) (st
 	return within(ctx, b.f, func() (string, error) { return b.Cluster.OtherWriter(ctx, namespace, service) })
 }
 
+func (b bounded) Stopping(ctx context.Context, namespace string, selector map[string]string) (map[string]time.Time, error) {
+	return within(ctx, b.f, func() (map[string]time.Time, error) { return b.Cluster.Stopping(ctx, namespace, selector) })
+}
+
 func (b bounded) Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error) {
 	return within(ctx, b.f, func() (map[int32]neg.Probe, error) { return b.Cluster.Probes(ctx, s) })
 }

@@ -82,6 +82,9 @@ func (l *look) readAnnotations(svc *neg.Service) error {
 	}
 	l.policy = min(l.policy, own) // the stricter of the cluster's and the Service's
 	l.readBackendAnnotations(svc)
+	if l.in.Keep, err = neg.ParseKeepServing(svc.Annotations); err != nil {
+		l.in.Mistakes = append(l.in.Mistakes, plan.Problem{Reason: "InvalidAnnotation", Message: err.Error() + "; Pods that terminate leave their groups at once"})
+	}
 	// A status nobody can read is as good as none: the groups are looked for.
 	l.status, _ = neg.ParseStatus(svc.Annotations[neg.AnnotationStatus])
 	value, ok := svc.Annotations[neg.AnnotationNEG]
@@ -296,12 +299,27 @@ func (l *look) readCluster(ctx context.Context) error {
 			return err
 		}
 		l.readSlices = true
+		if err := l.readStopping(ctx); err != nil {
+			return err
+		}
 		if err := l.readNodes(ctx); err != nil {
 			return err
 		}
 	}
 	l.desired, l.problems = plan.Desired(l.in, l.observed)
 	return nil
+}
+
+// readStopping asks since when Pods terminate, when that decides whether one stays.
+func (l *look) readStopping(ctx context.Context) (err error) {
+	l.in.Now = l.r.Now()
+	kept := func(e neg.SliceEndpoint) bool { return e.Terminating && e.Serving }
+	asks := slices.ContainsFunc(l.in.Slices, func(s neg.Slice) bool { return slices.ContainsFunc(s.Endpoints, kept) })
+	if l.in.Keep == 0 || !asks {
+		return nil
+	}
+	l.in.Stopping, err = l.scope.Cluster.Stopping(ctx, l.key.Namespace, l.in.Service.Selector)
+	return err
 }
 
 // presences are the Pods that the EndpointSlices show.

@@ -42,6 +42,9 @@ type Cluster interface {
 	// OtherWriter names what shows that another controller serves the Service; empty: none.
 	OtherWriter(ctx context.Context, namespace, service string) (string, error)
 
+	// Stopping is when Pods that are to stop were told so, by their names.
+	Stopping(ctx context.Context, namespace string, selector map[string]string) (map[string]time.Time, error)
+
 	// Probes is what the Pods' readinessProbes say, by Service port; empty: nobody knows.
 	Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error)
 
@@ -162,6 +165,9 @@ type Result struct {
 	Pods map[string]Presence
 	// Unready: some live endpoint waits for its containers or for a gate.
 	Unready bool
+	// Due is when the key must be looked at again though no event may tell of it; zero: it
+	// need not.
+	Due time.Time
 	// Ended: there is no such Service, or it asks for no groups any more.
 	Ended bool
 	// Skipped: negfleet keeps no groups in the cluster, and looked at nothing.
@@ -219,6 +225,9 @@ func (r *Reconciler) Look(ctx context.Context, k neg.Key, turn Turn) (Result, er
 	l := &look{r: r, key: k, scope: scope, turn: turn, log: log}
 	err = l.run(ctx)
 	l.result.Pods, l.result.Unready = l.presences(), l.unready()
+	if l.policy == plan.Sync {
+		l.result.Due = plan.Due(l.in, l.observed)
+	}
 	if errors.Is(err, ErrSuperseded) {
 		return l.result, err
 	}

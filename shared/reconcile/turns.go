@@ -23,6 +23,9 @@ import (
 // A delivery may come before what it is about: one that a look leaves unsettled waits here
 // for later looks. Waiting holds a handler and nothing else.
 //
+// A look may know that another is due though nothing will tell of it. Then one delivery is
+// held for that, as long as Hold allows; of what is due later ErrDueLater tells.
+//
 // Handlers are few, so a storm on one key must not hold them all: where Most deliveries
 // wait for the same look, they stand for any that come after them, which are answered at
 // once. Should this instance end, those that waited come again.
@@ -35,6 +38,8 @@ type Turns struct {
 	// Waits come one after each look that leaves a delivery unsettled, and then another
 	// look. News of the key ends a wait. After the last it is answered all the same.
 	Waits []time.Duration
+	// Hold is how long after it came a delivery may be held for a look that is due later.
+	Hold time.Duration
 	// Budget bounds one look; it must end well before the delivery's ack deadline.
 	Budget time.Duration
 	// After is time.After, but for tests.
@@ -50,12 +55,16 @@ type Turns struct {
 func NewTurns(interval, budget time.Duration) *Turns {
 	return &Turns{
 		// A single change is often two events, and the second should not wait.
-		Interval: interval, Burst: 2, Most: 8, Budget: budget,
+		Interval: interval, Burst: 2, Most: 8, Budget: budget, Hold: budget * 4 / 5,
 		// A write passes more webhooks after ours, then controllers act on it.
 		Waits: []time.Duration{time.Second, 3 * time.Second},
 		After: time.After, Now: time.Now,
 	}
 }
+
+// ErrDueLater answers a delivery that was held as long as it may be: its key is to be
+// looked at once more, and asking for that is the caller's.
+var ErrDueLater = errors.New("another look is due later")
 
 // A Delivery is one request for a look.
 type Delivery struct {
@@ -106,6 +115,7 @@ type line struct {
 
 type waiter struct {
 	Delivery
+	came time.Time
 	due  time.Time // no look is needed for it before; zero: it is fresh
 	seen int       // looks that left it unsettled
 	done chan error
@@ -114,7 +124,7 @@ type waiter struct {
 // Do has k looked at and returns how that ended. The look is cancelled when every delivery
 // that it covers has gone away.
 func (t *Turns) Do(ctx context.Context, k neg.Key, d Delivery, look Look) error {
-	w := &waiter{Delivery: d, done: make(chan error, 1)}
+	w := &waiter{Delivery: d, came: t.Now(), done: make(chan error, 1)}
 	t.join(ctx, k, w, look)
 	select {
 	case err := <-w.done:
@@ -287,7 +297,8 @@ func (t *Turns) cover(l *line, match func(*waiter) bool) {
 // answer tells the covered deliveries how the look ended, and says whether another is
 // needed. A look that gave way to newer ones hands its deliveries on to the next. One that
 // failed before it read anything answers all that wait, but for those that came after it
-// was abandoned. One that left a delivery unsettled has it wait for another.
+// was abandoned. One that left a delivery unsettled has it wait for another; one after which
+// another is due has the newest delivery wait for that.
 func (t *Turns) answer(l *line, result Result, err error, abandoned bool) (more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -297,10 +308,15 @@ func (t *Turns) answer(l *line, result Result, err error, abandoned bool) (more 
 	case l.covered == nil && !abandoned:
 		l.covered, l.waiting = l.waiting, nil
 	}
+	held := t.heldFor(l, result, err)
 	for _, w := range l.covered {
 		if err == nil && w.seen < len(t.Waits) && !w.settled(result) {
 			w.due, w.seen = t.Now().Add(t.Waits[w.seen]), w.seen+1
 			l.waiting = append(l.waiting, w)
+			continue
+		}
+		if w == held {
+			t.hold(l, w, result.Due)
 			continue
 		}
 		w.done <- err
@@ -311,6 +327,30 @@ func (t *Turns) answer(l *line, result Result, err error, abandoned bool) (more 
 		t.forget()
 	}
 	return l.running
+}
+
+// heldFor is the delivery that is held for a look that is due: the newest, since it may be
+// held the longest. One that waits anyway will do.
+func (t *Turns) heldFor(l *line, result Result, err error) *waiter {
+	if err != nil || result.Due.IsZero() || len(l.covered) == 0 || len(l.waiting) > 0 {
+		return nil
+	}
+	return slices.MaxFunc(l.covered, func(a, b *waiter) int { return a.came.Compare(b.came) })
+}
+
+// hold keeps a delivery, which needs no more than a plain look any more, or lets it go when
+// its time is over.
+func (t *Turns) hold(l *line, w *waiter, due time.Time) {
+	until := w.came.Add(t.Hold)
+	if !t.Now().Before(until) {
+		w.done <- ErrDueLater
+		return
+	}
+	if due.After(until) {
+		due = until
+	}
+	w.Delivery, w.due, w.seen = Delivery{Chain: w.Chain}, due, len(t.Waits)
+	l.waiting = append(l.waiting, w)
 }
 
 // forget drops the keys that nobody waits for and whose interval is over, whenever their

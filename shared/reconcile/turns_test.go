@@ -671,3 +671,50 @@ func randomSchedule(t *testing.T, random *rand.Rand) {
 	}
 	all.Wait()
 }
+
+// TestHeld: one delivery is held for a look that is due, the others are answered; news of the
+// key is looked at as ever, and an earlier look does instead of the one that is due.
+func TestHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, started := newTurns(), time.Now()
+		turns.Hold = time.Minute
+		var due, looks atomic.Int64 // how long after the start; the last look
+		due.Store(int64(30 * time.Second))
+		look := func(_ context.Context, turn Turn) (found Result, err error) {
+			turn.Began()
+			looks.Store(int64(time.Since(started)))
+			if at := started.Add(time.Duration(due.Load())); time.Now().Before(at) {
+				found.Due = at
+			}
+			return found, nil
+		}
+		var answered atomic.Int64
+		ask := func() {
+			if err := turns.Do(t.Context(), key("web"), Delivery{}, look); err != nil {
+				t.Error(err)
+			}
+			answered.Add(1)
+		}
+		expect := func(lastLook time.Duration, n int64) {
+			t.Helper()
+			synctest.Wait()
+			if last := time.Duration(looks.Load()); last != lastLook || answered.Load() != n {
+				t.Errorf("the last look was at %v and %d deliveries are answered, want %v and %d", last, answered.Load(), lastLook, n)
+			}
+		}
+		go ask()
+		expect(0, 0)
+		time.Sleep(5 * time.Second)
+		go ask()
+		go ask()
+		time.Sleep(5 * time.Second)
+		if n := answered.Load(); n != 2 {
+			t.Errorf("%d of 3 are answered, want all but one", n)
+		}
+		due.Store(int64(20 * time.Second))
+		go ask()
+		expect(10*time.Second, 3)
+		time.Sleep(10 * time.Second)
+		expect(20*time.Second, 4)
+	})
+}

@@ -95,6 +95,7 @@ type Cluster struct {
 type Service struct {
 	Asks     bool // for groups, or has a status that names some
 	Deleting bool
+	Keeps    bool    // Pods that terminate stay attached for a while
 	Ports    []int32 // that are exposed by number
 	Status   neg.Status
 	Selector map[string]string // of the Pods that are gated for it; none: it gates none
@@ -103,6 +104,8 @@ type Service struct {
 // ServiceOf reduces a Service.
 func ServiceOf(s *neg.Service) Service {
 	out := Service{Deleting: s.Deleting}
+	keep, _ := neg.ParseKeepServing(s.Annotations) // what cannot be read keeps nobody
+	out.Keeps = keep > 0
 	value, asks := s.Annotations[neg.AnnotationNEG]
 	status, has := s.Annotations[neg.AnnotationStatus]
 	out.Asks = asks || has

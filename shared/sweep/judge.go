@@ -243,7 +243,7 @@ func (j *judge) drift(f *Finding, c *Cluster, p *Project, r Resource, o neg.Owne
 	case !slices.Contains(s.Status.Names(), r.Group.Name) || !slices.Contains(s.Status.Zones, r.Group.Zone):
 		f.Verdict = Drifted
 		f.say("neg-status does not name it")
-	case known && len(p.Missing) == 0 && attached != live:
+	case known && len(p.Missing) == 0 && attached != live && !(s.Keeps && attached > live):
 		f.Verdict = Drifted
 		f.say("the groups of port %d hold %d endpoints, the slices have %d", o.Port, attached, live)
 	}
