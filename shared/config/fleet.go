@@ -41,6 +41,7 @@ type Cluster struct {
 	Gone     string         // report or delete: what becomes of its groups once it is proved gone
 	Policy   string         // observe, upsert or sync
 	Inject   Inject         // what the admission webhook adds
+	Gates    Gates          // how long readiness gates wait
 }
 
 // Cluster returns the entry of that name.
@@ -110,6 +111,7 @@ type clusterFile struct {
 	Gone     text        `yaml:"gone"`
 	Policy   text        `yaml:"policy"`
 	Inject   injectFile  `yaml:"inject"`
+	Gates    gatesFile   `yaml:"gates"`
 }
 
 // ParseFleet reads a fleet file. path is named in errors, and relative kubeconfig paths
@@ -210,6 +212,7 @@ func (p *problems) cluster(f *Fleet, field string, raw clusterFile) Cluster {
 		Gone:   p.oneOf(raw.Gone, field+".gone", "report", "delete"),
 		Policy: p.oneOf(raw.Policy, field+".policy", "sync", "observe", "upsert"),
 		Inject: p.inject(raw.Inject, field+".inject"),
+		Gates:  p.gates(raw.Gates, field+".gates"),
 	}
 	c.Project = cmp.Or(c.Project, c.Resource.Project, f.Project)
 	for i, z := range raw.Zones {

@@ -77,16 +77,20 @@ func (p *problems) inject(raw injectFile, field string) Inject {
 	names := map[string]int{}
 	for n, r := range raw.Namespaces {
 		at := fmt.Sprintf("%s.namespaces[%d]", field, n)
-		if r.Name.value == "" || (neg.Key{Cluster: "any", Namespace: r.Name.value}).Validate() != nil {
-			p.add(max(r.Name.line, 1), at+".name", "%q: want the name of a namespace", r.Name.value)
-		}
-		p.unique(names, r.Name, at+".name")
+		p.namespace(r.Name, names, at+".name")
 		if i.Namespaces == nil {
 			i.Namespaces = map[string]Rule{}
 		}
 		i.Namespaces[r.Name.value] = p.rule(ruleFile{r.Services, r.Ports, r.GroupName, r.Drain}, i.Rule, at)
 	}
 	return i
+}
+
+func (p *problems) namespace(t text, names map[string]int, field string) {
+	if t.value == "" || (neg.Key{Cluster: "any", Namespace: t.value}).Validate() != nil {
+		p.add(max(t.line, 1), field, "%q: want the name of a namespace", t.value)
+	}
+	p.unique(names, t, field)
 }
 
 // rule reads a rule; what it does not say is base's.

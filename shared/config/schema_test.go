@@ -148,6 +148,10 @@ func TestSchemaAgrees(t *testing.T) {
 		"a bad port":           {one(kube + "  inject: {services: exposed_ports, exposed_ports: [http]}\n"), both},
 		"a nameless rule":      {one(kube + "  inject: {namespaces: [{drain: 5s}]}\n"), both},
 		"ports for an Ingress": {one(kube + "  inject: {exposed_ports: [80]}\n"), parserAlone},
+		"all of gates":         {one(kube + "  gates:\n    timeout: 10m\n    unattached: 0s\n    hybrid: never\n    namespaces: [{name: shop, timeout: 1h30m, unattached: never, hybrid: 5s}]\n"), nobody},
+		"a number for a time":  {one(kube + "  gates: {timeout: 600}\n"), both},
+		"a short time-out":     {one(kube + "  gates: {timeout: 5s}\n"), parserAlone},
+		"a nameless gate rule": {one(kube + "  gates: {namespaces: [{timeout: 1m}]}\n"), both},
 		"a resource of no one": {one(kube + "  resource: " + gke + "\n"), nobody},
 	} {
 		_, parsed := ParseFleet("fleet.yaml", []byte(c.text))

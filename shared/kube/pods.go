@@ -57,7 +57,7 @@ func gatesOf(pod *corev1.Pod, gates []string) (found []neg.GatedPod) {
 	if over(pod) {
 		return nil
 	}
-	p := neg.GatedPod{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Labels: pod.Labels, Changed: pod.CreationTimestamp.Time}
+	p := neg.GatedPod{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Labels: pod.Labels, Node: pod.Spec.NodeName, Changed: pod.CreationTimestamp.Time}
 	if ip, err := netip.ParseAddr(pod.Status.PodIP); err == nil {
 		p.IP = ip
 	}

@@ -1,6 +1,9 @@
 package neg
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Condition types of readiness gates.
 const (
@@ -30,6 +33,13 @@ const (
 	// LeaseFresh is how long after its renewal a Lease counts: two runs of the sweep and
 	// some delay.
 	LeaseFresh = 25 * time.Minute
+)
+
+// Time-outs of gates, from the readiness of a Pod's containers.
+const (
+	GateTimeout                  = 10 * time.Minute
+	MaxGateTimeout               = 24 * time.Hour
+	Never          time.Duration = math.MaxInt64 // a time-out that does not come
 )
 
 // MaxDrain is the longest that a Pod may be asked to serve on before it stops.

@@ -19,8 +19,13 @@ type GatedPod struct {
 	UID       string
 	Labels    map[string]string
 	IP        netip.Addr // invalid: none yet
+	Node      string     // that it runs on
 	Ready     time.Time  // when its containers became ready; zero: they are not
 	Changed   time.Time  // when it was made, or a condition last changed its status
+
+	// NoInstance is why its node can have no endpoint in any group; empty: it can, or nobody
+	// knows.
+	NoInstance string
 
 	Type    string // of the condition
 	Gate    Gate   // the condition as it is

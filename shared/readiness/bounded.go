@@ -54,6 +54,10 @@ func (b bounded) Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error) {
 	return within(ctx, b.room, func() ([]neg.Slice, error) { return b.cluster.Slices(ctx, k) })
 }
 
+func (b bounded) Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, error) {
+	return within(ctx, b.room, func() (map[string]neg.Node, error) { return b.cluster.Nodes(ctx, fresh) })
+}
+
 func (b bounded) SetGate(ctx context.Context, p neg.GatedPod, gate neg.Gate) error {
 	_, err := within(ctx, b.room, func() (struct{}, error) { return struct{}{}, b.cluster.SetGate(ctx, p, gate) })
 	return err

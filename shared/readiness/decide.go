@@ -19,6 +19,7 @@ const (
 	ReasonTimeout     = "LoadBalancerNegTimeout"
 	ReasonNotAttached = "NotAttached"
 	ReasonUnused      = "BackendServiceUnused"
+	ReasonDraining    = "ClusterDraining"
 	ReasonByHand      = "OpenedByHand" // by negfleet gates open
 )
 
@@ -36,19 +37,21 @@ type Group struct {
 	Endpoints []neg.EndpointHealth
 }
 
-// Rules are a namespace's.
+// Rules are a namespace's times, all from the containers' readiness.
 type Rules struct {
-	Timeout time.Duration // from the containers' readiness; then the gate opens whatever is said
-	Settle  time.Duration // how long nothing must be heard of any load balancer, likewise
+	Timeout    time.Duration // then the gate opens whatever is said
+	Unattached time.Duration // the same for a Pod that is in none of its groups
+	Hybrid     time.Duration // and for one that can be in none
+	Settle     time.Duration // how long nothing must be heard of any load balancer
 }
 
 // DefaultRules are those of a namespace without a policy.
-var DefaultRules = Rules{Timeout: 10 * time.Minute, Settle: 5 * time.Second}
+var DefaultRules = Rules{Timeout: neg.GateTimeout, Unattached: neg.GateTimeout, Hybrid: neg.GateTimeout, Settle: 5 * time.Second}
 
 // Decide says what the gate of a Pod should be. Without ports no Service with groups
 // selects it.
 //
-//	in no group, of a port that has one                      wait: NotAttached
+//	in no group, of a port that has one                      wait: NotAttached, for as long as the rules say
 //	its group is not in a backend service that serves        wait: NotAttached
 //	a backend service in use does not find it healthy        wait: LoadBalancerNegNotReady
 //	every one asked for, or else any that is heard, does     open: LoadBalancerNegReady
@@ -69,10 +72,33 @@ func Decide(pod neg.GatedPod, ports []Port, now time.Time, rules Rules) neg.Gate
 			verdict = v
 		}
 	}
-	if !verdict.Open && !pod.Ready.IsZero() && now.Sub(pod.Ready) >= rules.Timeout {
-		return neg.Gate{Open: true, Reason: ReasonTimeout, Message: fmt.Sprintf("not healthy within %s; at last: %s", rules.Timeout, verdict.Message)}
-	}
 	return verdict
+}
+
+// over opens the gate of a Pod that has waited for limit since its containers are ready.
+func over(pod neg.GatedPod, waits neg.Gate, now time.Time, limit time.Duration) neg.Gate {
+	if waits.Open || !waited(pod, now, limit) {
+		return waits
+	}
+	return neg.Gate{Open: true, Reason: ReasonTimeout, Message: fmt.Sprintf("not healthy within %s; at last: %s", limit, waits.Message)}
+}
+
+func waited(pod neg.GatedPod, now time.Time, limit time.Duration) bool {
+	return !pod.Ready.IsZero() && now.Sub(pod.Ready) >= limit
+}
+
+// unattached is about a Pod that is in none of a port's groups. Only what no reading can
+// change is a time-out: groups that could not be listed may have it.
+func unattached(pod neg.GatedPod, port Port, now time.Time, rules Rules) neg.Gate {
+	limit, why := rules.Unattached, ""
+	if pod.NoInstance != "" {
+		limit, why = rules.Hybrid, ", and can be in none: "+pod.NoInstance
+	}
+	waits := wait(ReasonNotAttached, "port %d: %s is in none of the groups %s%s", port.Number, pod.IP, names(port.Groups), why)
+	if limit < rules.Timeout && waited(pod, now, limit) && !waited(pod, now, rules.Timeout) {
+		return neg.Gate{Open: true, Reason: ReasonNotAttached, Message: fmt.Sprintf("not attached within %s; %s", limit, waits.Message)}
+	}
+	return over(pod, waits, now, max(limit, rules.Timeout))
 }
 
 // worse prefers what waits, then what is open for want of anything better.
@@ -90,8 +116,12 @@ func wait(reason, format string, args ...any) neg.Gate {
 func decidePort(pod neg.GatedPod, port Port, now time.Time, rules Rules) neg.Gate {
 	group, seen, attached := find(port, pod.IP)
 	if !attached {
-		return wait(ReasonNotAttached, "port %d: %s is in none of the groups %s yet", port.Number, pod.IP, names(port.Groups))
+		return unattached(pod, port, now, rules)
 	}
+	return over(pod, decideAttached(pod, port, group, seen, now, rules), now, rules.Timeout)
+}
+
+func decideAttached(pod neg.GatedPod, port Port, group neg.GroupID, seen []neg.Health, now time.Time, rules Rules) neg.Gate {
 	serving := inUse(port.Asked)
 	for _, s := range serving {
 		if c, waits := hear(port, group, s.ID, holds(s, group), seen); waits {

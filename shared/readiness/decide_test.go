@@ -54,6 +54,47 @@ func port(number int32, asked []neg.BackendService, groups ...readiness.Group) r
 	return readiness.Port{Number: number, Groups: groups, Asked: asked}
 }
 
+// TestDecideUnattached: how long a Pod that is in no group waits is for the rules to say, and
+// what else it waits for has its own time.
+func TestDecideUnattached(t *testing.T) {
+	used := []neg.BackendService{service(shop, true, a)}
+	nowhere := port(80, used, group(a))
+	hybrid := "node edge-1 is no Compute instance"
+	rules := func(timeout, unattached, hybrid time.Duration) readiness.Rules {
+		return readiness.Rules{Timeout: timeout, Unattached: unattached, Hybrid: hybrid}
+	}
+	for _, tc := range []struct {
+		name   string
+		rules  readiness.Rules
+		hybrid string
+		ports  []readiness.Port
+		since  time.Duration
+		open   bool
+		want   string
+	}{
+		{"not yet", rules(10*time.Minute, 30*time.Second, 0), "", []readiness.Port{nowhere}, 29 * time.Second, false, "NotAttached port 80: 10.64.0.1 is in none of the groups a/web"},
+		{"after its time", rules(10*time.Minute, 30*time.Second, 0), "", []readiness.Port{nowhere}, 30 * time.Second, true, "NotAttached not attached within 30s; port 80"},
+		{"after everybody's time", rules(time.Minute, 30*time.Second, 0), "", []readiness.Port{nowhere}, time.Minute, true, "LoadBalancerNegTimeout"},
+		{"longer than others", rules(time.Minute, time.Hour, 0), "", []readiness.Port{nowhere}, 59 * time.Minute, false, "NotAttached"},
+		{"longer than others, and over", rules(time.Minute, time.Hour, 0), "", []readiness.Port{nowhere}, time.Hour, true, "LoadBalancerNegTimeout not healthy within 1h0m0s"},
+		{"never", rules(time.Minute, neg.Never, 0), "", []readiness.Port{nowhere}, 1000 * time.Hour, false, "NotAttached"},
+		{"on no instance", rules(10*time.Minute, neg.Never, 0), hybrid, []readiness.Port{nowhere}, 0, true, "NotAttached not attached within 0s; port 80: 10.64.0.1 is in none of the groups a/web, and can be in none: node edge-1 is no"},
+		{"on no instance, to wait", rules(10*time.Minute, 0, neg.Never), hybrid, []readiness.Port{nowhere}, time.Hour, false, "NotAttached port 80: 10.64.0.1 is in none of the groups a/web, and can be in none: node edge-1"},
+		{"attached, and unhealthy", rules(10*time.Minute, 0, 0), "", []readiness.Port{port(80, used, group(a, "10.64.0.1 shop=UNHEALTHY"))}, time.Minute, false, "LoadBalancerNegNotReady"},
+		{"one port open by its time, the other waits", rules(10*time.Minute, 0, 0), "", []readiness.Port{nowhere, port(81, used, group(a, "10.64.0.1 shop=UNHEALTHY"))}, time.Minute, false, "LoadBalancerNegNotReady"},
+		{"a short time-out for all", rules(20*time.Second, 20*time.Second, 20*time.Second), "", []readiness.Port{port(80, used, group(a, "10.64.0.1 shop=UNHEALTHY"))}, 20 * time.Second, true, "LoadBalancerNegTimeout not healthy within 20s"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			pod := neg.GatedPod{Name: "web-1", IP: one, Ready: noon.Add(-tc.since), NoInstance: tc.hybrid}
+			got := readiness.Decide(pod, tc.ports, noon, tc.rules)
+			reason, message, _ := strings.Cut(tc.want, " ")
+			if got.Open != tc.open || got.Reason != reason || !strings.Contains(got.Message, message) {
+				t.Errorf("open %v, %s: %s\nwant open %v, %s", got.Open, got.Reason, got.Message, tc.open, tc.want)
+			}
+		})
+	}
+}
+
 func TestDecide(t *testing.T) {
 	used := []neg.BackendService{service(shop, true, a, b)}
 	unused := []neg.BackendService{service(shop, false, a, b)}

@@ -20,7 +20,7 @@ type Follower struct {
 	// Again asks for another delivery of a key, when this one's budget is used up.
 	Again func(ctx context.Context, k neg.Key) error
 	Log   *slog.Logger
-	Rules Rules
+	Rules Rules // where the scope has none
 	// Budget bounds the following of a key in one delivery, well under its ack deadline.
 	Budget time.Duration
 	// Listings is how many calls that list a group are made each second in each region of a
@@ -38,6 +38,7 @@ type Follower struct {
 	listings kept[inProject[neg.GroupID], *Group]
 	services kept[inProject[neg.BackendServiceID], foundService]
 	leases   kept[string, struct{}]
+	nodes    kept[string, nodeList]
 }
 
 // New returns a follower with the real clock, which needs Open, Reconcile and Again.

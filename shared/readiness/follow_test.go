@@ -412,3 +412,65 @@ func TestLease(t *testing.T) {
 		t.Errorf("renewed %d times in 65 s, want 2", n)
 	}
 }
+
+// TestDraining: in a cluster that drains every gate is opened, whatever is said of the Pod
+// and whether the key names a Service or a namespace.
+func TestDraining(t *testing.T) {
+	for name, key := range map[string]neg.Key{"service": web, "namespace": {Cluster: "c1", Namespace: "shop"}} {
+		t.Run(name, func(t *testing.T) {
+			w := balanced(t, 2)
+			w.deploy("job", 1)
+			w.open = "the fleet file says state: draining"
+			if err := w.follow(w.Follower, key).end(2); err != nil {
+				t.Error(err)
+			}
+			w.expect("web", "True", readiness.ReasonDraining, "state: draining")
+			w.expect("job", "True", readiness.ReasonDraining, "state: draining")
+		})
+	}
+}
+
+// TestHybrid: a Pod on a node that is no Compute instance is in no group and never will be:
+// its gate says so, and waits for as long as the rules say.
+func TestHybrid(t *testing.T) {
+	for name, c := range map[string]struct {
+		wait   time.Duration
+		status string
+	}{"to wait": {readiness.DefaultRules.Hybrid, "False"}, "not to wait": {0, "True"}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.Rules.Hybrid = c.wait
+			w.check(fakekube.Edit(w.fleet().Cluster, "", "node-0", func(n *corev1.Node) { n.Spec.ProviderID = "vsphere://edge" }))
+			w.serve("web", nil)
+			w.deploy("web", 1)
+			w.reconcile("web")
+			w.rig.Kube.ResetCalls()
+			d := w.follow(w.Follower, web)
+			d.pass(25 * time.Second)
+			w.expect("web", c.status, readiness.ReasonNotAttached, "and can be in none: node node-0 is no Compute instance")
+			if n := w.rig.Kube.Calls().Count("list", "nodes"); n != 1 {
+				t.Errorf("the nodes were listed %d times in 25 s", n)
+			}
+		})
+	}
+}
+
+// TestHybridUnknown: while nobody knows whether a node is an instance, its Pods wait as any
+// that are in no group; and so they do while it is not known what the groups hold.
+func TestHybridUnknown(t *testing.T) {
+	w := balanced(t, 1)
+	w.Rules.Hybrid, w.Rules.Unattached = 0, 20*time.Second
+	w.rig.Kube.Inject(fakekube.Fault{Resource: "nodes", Status: 403})
+	w.check(w.rig.GCE.AddFaults(fakegce.Fault{Name: "down", Verb: listing, Status: 503}))
+	d := w.follow(w.Follower, web)
+	d.pass(time.Minute)
+	if w.opened("web") != 0 {
+		t.Error("opened though nobody knows whether the Pod is attached")
+	}
+	w.rig.GCE.ClearFaults()
+	w.deploy("web", 2) // the second is in no group
+	d.pass(25 * time.Second)
+	if n := w.opened("web"); n != 1 {
+		t.Errorf("%d gates are open, want that of the unattached one after its time", n)
+	}
+}

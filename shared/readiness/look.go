@@ -32,6 +32,9 @@ type seen struct {
 type gateID struct{ uid, gate string }
 
 func (l *look) run(ctx context.Context) (seen, error) {
+	if l.scope.Open != "" {
+		return l.openAll(ctx)
+	}
 	pods, services, err := l.readPods(ctx)
 	s := seen{waiting: len(pods), gates: map[gateID]neg.Gate{}}
 	if err != nil || len(pods) == 0 {
@@ -42,14 +45,15 @@ func (l *look) run(ctx context.Context) (seen, error) {
 		return s, err
 	}
 	s.cloud = cloud
-	now := l.f.Now()
+	pods = l.withoutInstance(ctx, pods, readings)
+	now, rules := l.f.Now(), l.rules()
 	var changes []change
 	for _, p := range pods {
 		if p.Changed.After(s.changed) {
 			s.changed = p.Changed
 		}
 		ports, doubt := portsOf(p, readings)
-		verdict := Decide(p, ports, now, l.f.Rules)
+		verdict := Decide(p, ports, now, rules)
 		if !doubt.lets(verdict) {
 			verdict = p.Gate
 		}
@@ -63,6 +67,25 @@ func (l *look) run(ctx context.Context) (seen, error) {
 	}
 	s.strays, err = l.findStrays(ctx, readings, pods)
 	return s, err
+}
+
+func (l *look) rules() Rules {
+	if l.scope.Rules == nil {
+		return l.f.Rules
+	}
+	return l.scope.Rules(l.key.Namespace)
+}
+
+// openAll opens every gate of the key's namespace: no load balancer is to lead there any
+// more, and nobody must wait for one.
+func (l *look) openAll(ctx context.Context) (seen, error) {
+	pods, err := l.gatedPods(ctx, nil)
+	s := seen{waiting: len(pods), gates: map[gateID]neg.Gate{}}
+	var changes []change
+	for _, p := range pods {
+		changes = append(changes, change{p, neg.Gate{Open: true, Reason: ReasonDraining, Message: l.scope.Open}})
+	}
+	return s, errors.Join(err, l.set(ctx, changes))
 }
 
 // portsOf are the ports of all Services that select a Pod, and the worst doubt of them.

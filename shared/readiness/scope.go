@@ -17,6 +17,10 @@ type Cluster interface {
 	// Slices returns all EndpointSlices of the Service, or an error.
 	Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error)
 
+	// Nodes may be a few minutes old unless fresh. Those that are no Compute instance are left
+	// out.
+	Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, error)
+
 	// SetGate writes the condition of exactly that Pod; one that is gone is success.
 	SetGate(ctx context.Context, p neg.GatedPod, gate neg.Gate) error
 	RenewLease(ctx context.Context, holder string) error
@@ -36,6 +40,10 @@ type Scope struct {
 	Gates   []string // types of the conditions that are negfleet's to set
 	// Foreign: GKE's own controller keeps the groups, and neg-status says which they are.
 	Foreign bool
+	// Rules are those of a namespace; nil: the same everywhere.
+	Rules func(namespace string) Rules
+	// Open is why every gate is opened, whatever the load balancers say; empty: they decide.
+	Open string
 	// Skip is why negfleet answers no gates here; empty when it does.
 	Skip    string
 	Cluster Cluster

@@ -47,6 +47,7 @@ type world struct {
 	clock *clock
 	name  string // of the project
 	skip  string // of the scope
+	open  string // likewise
 
 	mu        sync.Mutex
 	asked     []neg.Key // of reconcile
@@ -87,7 +88,7 @@ func (w *world) instance() *readiness.Follower {
 	f.Open = func(context.Context, string) (readiness.Scope, error) {
 		return readiness.Scope{
 			UID: string(c.UID()), Project: w.name, Zones: zones, Gates: []string{neg.GateNEG, neg.GateLoadBalancer},
-			Skip: w.skip, Cluster: cluster, Cloud: cloud,
+			Skip: w.skip, Open: w.open, Cluster: cluster, Cloud: cloud,
 		}, nil
 	}
 	f.Reconcile = func(_ context.Context, k neg.Key) error { return w.noted(&w.asked, k) }

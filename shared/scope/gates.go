@@ -29,6 +29,10 @@ func (s *Scopes) Gates(ctx context.Context, cluster string) (readiness.Scope, er
 	scope := readiness.Scope{
 		UID: entry.UID, Project: entry.Project, Zones: entry.Zones, Cluster: client, Cloud: cloud,
 		Foreign: entry.NEGs == "gke", Gates: []string{neg.GateLoadBalancer},
+		Rules: func(namespace string) readiness.Rules { return rulesOf(entry.Gates.For(namespace)) },
+	}
+	if entry.State == "draining" {
+		scope.Open = empty(entry) + ": no load balancer is to lead here"
 	}
 	if !scope.Foreign {
 		scope.Gates = append(scope.Gates, neg.GateNEG)
@@ -36,12 +40,18 @@ func (s *Scopes) Gates(ctx context.Context, cluster string) (readiness.Scope, er
 	return scope, nil
 }
 
+func rulesOf(w config.Waits) readiness.Rules {
+	rules := readiness.DefaultRules
+	rules.Timeout, rules.Unattached, rules.Hybrid = w.Timeout, w.Unattached, w.Hybrid
+	return rules
+}
+
 // skipGates is why the fleet file keeps negfleet from answering a cluster's gates: the
-// webhook adds none there.
+// webhook adds none there. Those of a cluster that drains were added before.
 func skipGates(c config.Cluster) string {
 	switch {
-	case c.State != "active":
-		return "the fleet file says state: " + c.State
+	case c.State == "decommissioned":
+		return empty(c)
 	case c.Policy == "observe":
 		return "the fleet file says policy: observe"
 	}
