@@ -176,7 +176,7 @@ var svcNEG = schema.GroupVersionResource{Group: "networking.gke.io", Version: "v
 // OtherWriter names an object which shows that GKE's own controller serves the Service;
 // empty when none does, which is also when the cluster has no such kind.
 func (c *Cluster) OtherWriter(ctx context.Context, namespace, service string) (string, error) {
-	o := metav1.ListOptions{LabelSelector: "networking.gke.io/service-name=" + service, Limit: 1}
+	o := metav1.ListOptions{LabelSelector: labelService + "=" + service, Limit: 1}
 	list, err := c.dynamic.Resource(svcNEG).Namespace(namespace).List(ctx, o)
 	if apierrors.IsNotFound(err) {
 		return "", nil
@@ -188,6 +188,29 @@ func (c *Cluster) OtherWriter(ctx context.Context, namespace, service string) (s
 		return "ServiceNetworkEndpointGroup " + item.GetName(), nil
 	}
 	return "", nil
+}
+
+// GKEGroups reads what GKE's own controller says of a Service's groups; nothing where the
+// cluster has no such kind. An object that is being deleted says that its groups are, too.
+func (c *Cluster) GKEGroups(ctx context.Context, namespace, service string) ([]neg.GKEGroup, error) {
+	var found []neg.GKEGroup
+	err := pages(func(o metav1.ListOptions) (string, error) {
+		o.LabelSelector = labelService + "=" + service
+		list, err := c.dynamic.Resource(svcNEG).Namespace(namespace).List(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		for i := range list.Items {
+			if g, ok := gkeGroup(&list.Items[i]); ok {
+				found = append(found, g)
+			}
+		}
+		return list.GetContinue(), nil
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, c.fail(ctx, "list servicenetworkendpointgroups in "+namespace, err)
+	}
+	return found, nil
 }
 
 // gone tells whether an API server says that an object does not exist. A 404 in other

@@ -368,6 +368,55 @@ func TestOtherWriter(t *testing.T) {
 	}
 }
 
+// TestGKEGroups: what GKE's own controller says of its groups, and nothing where it says it
+// in another form.
+func TestGKEGroups(t *testing.T) {
+	const link = "https://www.googleapis.com/compute/beta/projects/p1/zones/us-central1-a/networkEndpointGroups/k8s1-web"
+	object := func(port string, groups ...any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "networking.gke.io/v1beta1", "kind": "ServiceNetworkEndpointGroup",
+			"metadata": map[string]any{"namespace": "shop", "name": "k8s1-web", "labels": map[string]any{
+				"networking.gke.io/service-name": "web", "networking.gke.io/service-port": port,
+			}},
+			"status": map[string]any{"networkEndpointGroups": groups},
+		}}
+	}
+	id := neg.GroupID{Zone: "us-central1-a", Name: "k8s1-web"}
+	for name, c := range map[string]struct {
+		object *unstructured.Unstructured
+		want   []neg.GKEGroup
+	}{
+		"one":               {object("80", map[string]any{"selfLink": link}), []neg.GKEGroup{{Name: "k8s1-web", Port: 80, Groups: []neg.GroupID{id}}}},
+		"about to go":       {object("80", map[string]any{"selfLink": link, "state": "TO_BE_DELETED"}), []neg.GKEGroup{{Name: "k8s1-web", Port: 80, Groups: []neg.GroupID{id}, Leaving: []neg.GroupID{id}}}},
+		"inactive":          {object("80", map[string]any{"selfLink": link, "state": "INACTIVE"}), []neg.GKEGroup{{Name: "k8s1-web", Port: 80, Groups: []neg.GroupID{id}}}},
+		"none made yet":     {object("80"), []neg.GKEGroup{{Name: "k8s1-web", Port: 80}}},
+		"links of no group": {object("80", "x", map[string]any{"selfLink": "regions/r/networkEndpointGroups/x"}), []neg.GKEGroup{{Name: "k8s1-web", Port: 80}}},
+		"of no port":        {object("http"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fakekube.WithServiceNEGs())
+			w.apply(c.object)
+			got, err := w.GKEGroups(t.Context(), "shop", "web")
+			w.check(err)
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			if got, err := w.GKEGroups(t.Context(), "shop", "api"); err != nil || len(got) != 0 {
+				t.Errorf("of another Service: %v, %v", got, err)
+			}
+		})
+	}
+	w := newWorld(t)
+	if got, err := w.GKEGroups(t.Context(), "shop", "web"); err != nil || len(got) != 0 {
+		t.Errorf("without such a kind: %v, %v", got, err)
+	}
+	w = newWorld(t, fakekube.WithServiceNEGs())
+	w.server.Inject(fakekube.Fault{Resource: "servicenetworkendpointgroups", Status: 403})
+	if _, err := w.GKEGroups(t.Context(), "shop", "web"); reasonOf(err) != "ClusterPermissionDenied" {
+		t.Errorf("forbidden: %v", err)
+	}
+}
+
 // TestErrorClasses: what each failure of a read comes to. The error names cluster, action
 // and object.
 func TestErrorClasses(t *testing.T) {

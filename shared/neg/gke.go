@@ -28,3 +28,12 @@ func ParseGKECluster(s string) (GKECluster, error) {
 func (c GKECluster) String() string {
 	return "projects/" + c.Project + "/locations/" + c.Location + "/clusters/" + c.Name
 }
+
+// A GKEGroup is what a ServiceNetworkEndpointGroup says: the groups that GKE's own controller
+// has for one port of a Service.
+type GKEGroup struct {
+	Name    string // of the object, and of the groups in the default subnetwork
+	Port    int32
+	Groups  []GroupID // that there are
+	Leaving []GroupID // that it is about to delete
+}

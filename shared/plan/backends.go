@@ -14,7 +14,8 @@ func desiredBackends(in Input, ports []Port, groups, observed neg.State) ([]neg.
 	var services []neg.BackendService
 	var checks []neg.HealthCheck
 	var problems []Problem
-	if len(ports) > 0 {
+	asks := in.Foreign && in.Service != nil && !in.Service.Deleting // though no group is known
+	if len(ports) > 0 || asks {
 		services, checks, problems = asked(in, ports, groups, observed)
 	}
 	if in.BackendsHeld != "" {
@@ -28,7 +29,7 @@ func desiredBackends(in Input, ports []Port, groups, observed neg.State) ([]neg.
 
 func asked(in Input, ports []Port, groups, observed neg.State) (services []neg.BackendService, checks []neg.HealthCheck, problems []Problem) {
 	for _, m := range in.Managed {
-		p, problem := exposed(ports, m.Port, neg.AnnotationBackendService)
+		p, problem := exposed(in, ports, m.Port, neg.AnnotationBackendService)
 		if problem != nil {
 			problems = append(problems, *problem)
 			continue
@@ -38,16 +39,16 @@ func asked(in Input, ports []Port, groups, observed neg.State) (services []neg.B
 			problems = append(problems, *problem)
 			continue
 		}
-		service.Backends = entries(in, groups, p, service.Backends[0])
+		service.Backends = entries(in, groupsOf(in, groups, p, service.ID, observed), service.Backends[0])
 		services, checks = append(services, service), append(checks, check)
 	}
 	for _, a := range in.Attached {
-		p, problem := exposed(ports, a.Port, neg.AnnotationAutoneg)
+		p, problem := exposed(in, ports, a.Port, neg.AnnotationAutoneg)
 		if problem != nil {
 			problems = append(problems, *problem)
 			continue
 		}
-		service := neg.BackendService{ID: a.ID, Backends: entries(in, groups, p, neg.Backend{Fields: a.Fields, Initial: a.Initial})}
+		service := neg.BackendService{ID: a.ID, Backends: entries(in, groupsOf(in, groups, p, a.ID, observed), neg.Backend{Fields: a.Fields, Initial: a.Initial})}
 		services = append(services, service)
 	}
 	services, checks = keepOurs(services, checks, observed)
@@ -71,8 +72,11 @@ func keepOurs(services []neg.BackendService, checks []neg.HealthCheck, observed 
 }
 
 // exposed is the port of that number that has groups.
-func exposed(ports []Port, number int32, annotation string) (Port, *Problem) {
+func exposed(in Input, ports []Port, number int32, annotation string) (Port, *Problem) {
 	i := slices.IndexFunc(ports, func(p Port) bool { return p.Number == number })
+	if i < 0 && in.Foreign {
+		return Port{}, noForeignGroup(annotation, number)
+	}
 	if i < 0 {
 		return Port{}, &Problem{"PortNotExposed", fmt.Sprintf("annotation %s: port %d has no groups; expose it in %s", annotation, number, neg.AnnotationNEG)}
 	}
@@ -104,16 +108,28 @@ func managed(m neg.Managed, p Port, probe neg.Probe, observed neg.State) (neg.Ba
 	return service, check, nil
 }
 
-// entries are the groups of a port as backends that carry the Service's mark.
-func entries(in Input, groups neg.State, p Port, template neg.Backend) []neg.Backend {
-	var list []neg.Backend
-	template.Fields = merged(template.Fields, neg.Fields{"description": neg.BackendMark(in.UID, in.Service.Key)})
+// groupsOf are the groups of a port that are to be in a backend service.
+func groupsOf(in Input, groups neg.State, p Port, id neg.BackendServiceID, observed neg.State) (ids []neg.GroupID) {
+	if in.Foreign {
+		have, _ := observed.BackendService(id)
+		return foreignGroups(in, p.Number, have)
+	}
 	for _, g := range groups.Groups {
 		if g.Name == p.Group {
-			b := template
-			b.Group = g.GroupID
-			list = append(list, b)
+			ids = append(ids, g.GroupID)
 		}
+	}
+	return ids
+}
+
+// entries are groups as backends that carry the Service's mark.
+func entries(in Input, groups []neg.GroupID, template neg.Backend) []neg.Backend {
+	var list []neg.Backend
+	template.Fields = merged(template.Fields, neg.Fields{"description": neg.BackendMark(in.UID, in.Service.Key)})
+	for _, id := range groups {
+		b := template
+		b.Group = id
+		list = append(list, b)
 	}
 	return list
 }

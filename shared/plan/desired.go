@@ -26,6 +26,9 @@ func Desired(in Input, observed neg.State) (neg.State, []Problem) {
 	ports, problems := Ports(in)
 	var groups []neg.Group
 	for _, p := range ports {
+		if in.Foreign {
+			break
+		}
 		wanted, found := desiredPort(in, p, observed)
 		groups = append(groups, wanted...)
 		problems = append(problems, found...)

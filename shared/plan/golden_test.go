@@ -27,7 +27,8 @@ const clusterUID = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
 var key = neg.Key{Cluster: "prod", Namespace: "shop", Service: "web"}
 
 // A case is a txtar file: a sentence, then inputs (service, neg, zones, nodes, slices,
-// ingress, keep, observed) and outputs (desired, problems, plan). Adding one needs no Go: write
+// ingress, keep, managed, autoneg, observed; status, gke and absent where GKE's own
+// controller keeps the groups) and outputs (desired, problems, plan). Adding one needs no Go: write
 // the inputs and run go test ./shared/plan -update.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -111,6 +112,12 @@ func parseCase(t *testing.T, sections map[string]string) (plan.Input, neg.State)
 		}
 	}
 	in.Now, in.Stopping = now, parseStopping(t, sections["slices"])
+	if value, ok := sections["status"]; ok {
+		in.Foreign, in.GKE, in.Absent = true, parseGKE(t, sections["gke"]), parseAbsent(sections["absent"])
+		if in.Status, err = neg.ParseStatus(strings.TrimSpace(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if value, ok := sections["managed"]; ok {
 		if in.Managed, err = neg.ParseManaged(value); err != nil {
 			t.Fatal(err)
@@ -122,6 +129,38 @@ func parseCase(t *testing.T, sections map[string]string) (plan.Input, neg.State)
 		}
 	}
 	return in, parseState(t, sections["observed"])
+}
+
+// parseGKE reads "object NAME PORT" and, indented, "ZONE/NAME [leaving]".
+func parseGKE(t *testing.T, text string) (list []neg.GKEGroup) {
+	for _, line := range lines(text) {
+		f := strings.Fields(line)
+		if f[0] == "object" {
+			port, err := strconv.Atoi(f[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, neg.GKEGroup{Name: f[1], Port: int32(port)})
+			continue
+		}
+		last := &list[len(list)-1]
+		zone, name, _ := strings.Cut(f[0], "/")
+		id := neg.GroupID{Zone: neg.Zone(zone), Name: name}
+		last.Groups = append(last.Groups, id)
+		if len(f) > 1 {
+			last.Leaving = append(last.Leaving, id)
+		}
+	}
+	return list
+}
+
+func parseAbsent(text string) map[neg.GroupID]bool {
+	absent := map[neg.GroupID]bool{}
+	for _, line := range lines(text) {
+		zone, name, _ := strings.Cut(line, "/")
+		absent[neg.GroupID{Zone: neg.Zone(zone), Name: name}] = true
+	}
+	return absent
 }
 
 func cmpOr(a, b string) string {

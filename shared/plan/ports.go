@@ -27,6 +27,13 @@ type Input struct {
 	// Mistakes are in annotations, and hold nothing else up.
 	Mistakes []Problem
 
+	// Foreign: GKE's own controller keeps the groups, and says which they are in Status and
+	// in GKE. Those in Absent do not exist, or are not this Service's.
+	Foreign bool
+	Status  neg.Status
+	GKE     []neg.GKEGroup
+	Absent  map[neg.GroupID]bool
+
 	Managed  []neg.Managed       // backend services that the Service asks for
 	Attached []neg.Attachment    // backend services of others that it wants to be in
 	Probes   map[int32]neg.Probe // by Service port: what its Pods' readinessProbe says
@@ -56,6 +63,9 @@ type Port struct {
 func Ports(in Input) ([]Port, []Problem) {
 	if in.Service == nil || in.Service.Deleting {
 		return nil, nil
+	}
+	if in.Foreign {
+		return foreignPorts(in), nil
 	}
 	var ports []Port
 	var problems []Problem

@@ -34,8 +34,12 @@ func wantedOf(scope Scope, svc *neg.Service, ingress []neg.IngressPort) (ports [
 			ports = append(ports, wanted{number: p.Number, group: p.Group, broken: !serves(svc, p.Number)})
 		}
 	}
-	for i := range ports {
-		ports[i].asked = askedBy(svc, ports[i])
+	for i, p := range ports {
+		standard := p.group
+		if scope.Foreign {
+			standard = neg.GroupName(scope.UID, svc.Key, p.number)
+		}
+		ports[i].asked = askedBy(svc, p.number, standard)
 	}
 	return ports, zones
 }
@@ -53,23 +57,23 @@ func serves(svc *neg.Service, number int32) bool {
 }
 
 // askedBy are the backend services that the annotations ask for. What is wrong with these
-// reconcile says; here it asks for nothing.
-func askedBy(svc *neg.Service, p wanted) (ids []neg.BackendServiceID) {
+// reconcile says; here it asks for nothing. One without a name has the standard one.
+func askedBy(svc *neg.Service, port int32, standard string) (ids []neg.BackendServiceID) {
 	if value, ok := svc.Annotations[neg.AnnotationBackendService]; ok {
 		managed, _ := neg.ParseManaged(value)
 		for _, m := range managed {
-			if m.Port != p.number {
+			if m.Port != port {
 				continue
 			}
 			if m.ID.Name == "" {
-				m.ID.Name = p.group
+				m.ID.Name = standard
 			}
 			ids = append(ids, m.ID)
 		}
 	}
 	attached, _ := neg.ParseAutoneg(svc.Key, svc.Annotations, neg.DefaultTemplate)
 	for _, a := range attached {
-		if a.Port == p.number && !slices.Contains(ids, a.ID) {
+		if a.Port == port && !slices.Contains(ids, a.ID) {
 			ids = append(ids, a.ID)
 		}
 	}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -45,7 +46,11 @@ func (l *look) managedIDs() []neg.BackendServiceID {
 	var ids []neg.BackendServiceID
 	for _, m := range l.in.Managed {
 		i := slices.IndexFunc(ports, func(p plan.Port) bool { return p.Number == m.Port })
-		if m.ID.Name == "" && i >= 0 {
+		switch {
+		case m.ID.Name != "":
+		case l.scope.Foreign:
+			m.ID.Name = neg.GroupName(l.scope.UID, l.key, m.Port)
+		case i >= 0:
 			m.ID.Name = ports[i].Group
 		}
 		if m.ID.Name != "" {
@@ -99,12 +104,11 @@ func (l *look) own(s neg.BackendService) neg.BackendService {
 	owner, err := neg.ParseOwner(text(s.Fields, "description"))
 	s.Managed = err == nil && owner.Owns(l.scope.UID, l.key)
 	mark := neg.BackendMark(l.scope.UID, l.key)
-	ports, _ := plan.Ports(l.in)
-	names := plan.Names(ports)
+	names := l.groupNames()
 	var own []neg.Backend
 	for _, b := range s.Backends {
 		description := text(b.Fields, "description")
-		ourGroup := slices.Contains(values(names), b.Group.Name)
+		ourGroup := slices.Contains(names, b.Group.Name)
 		switch {
 		case description == mark:
 		case ourGroup && (description != "" || !l.byAutoneg()):
@@ -130,12 +134,18 @@ func text(f neg.Fields, name string) string {
 	return s
 }
 
-func values(names map[int32]string) []string {
-	var list []string
-	for _, name := range names {
-		list = append(list, name)
+// groupNames are the names of the groups that the Service should have, or that GKE's own
+// controller has for it.
+func (l *look) groupNames() []string {
+	if l.scope.Foreign {
+		var names []string
+		for _, g := range plan.Given(l.in) {
+			names = append(names, g.Name)
+		}
+		return names
 	}
-	return list
+	ports, _ := plan.Ports(l.in)
+	return slices.Collect(maps.Values(plan.Names(ports)))
 }
 
 // readChecks reads the key's health checks: all of them when all is to be found, else those
@@ -252,6 +262,9 @@ func (l *look) removeUsed(ctx context.Context) error {
 // existing leaves out groups that could not be made: a backend service refuses the whole
 // list for one of them.
 func (l *look) existing(backends []neg.Backend) []neg.Backend {
+	if l.scope.Foreign {
+		return backends // asked for, one by one
+	}
 	return slices.DeleteFunc(slices.Clone(backends), func(b neg.Backend) bool {
 		_, exists := l.observed.Group(b.Group)
 		return !exists

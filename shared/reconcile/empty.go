@@ -48,6 +48,9 @@ func (Gone) Stopping(context.Context, string, map[string]string) (map[string]tim
 	return nil, nil
 }
 
+// GKEGroups are none.
+func (Gone) GKEGroups(context.Context, string, string) ([]neg.GKEGroup, error) { return nil, nil }
+
 // Probes are known of none.
 func (Gone) Probes(context.Context, *neg.Service) (map[int32]neg.Probe, error) { return nil, nil }
 

@@ -173,6 +173,10 @@ func (b bounded) Stopping(ctx context.Context, namespace string, selector map[st
 	return within(ctx, b.f, func() (map[string]time.Time, error) { return b.Cluster.Stopping(ctx, namespace, selector) })
 }
 
+func (b bounded) GKEGroups(ctx context.Context, namespace, service string) ([]neg.GKEGroup, error) {
+	return within(ctx, b.f, func() ([]neg.GKEGroup, error) { return b.Cluster.GKEGroups(ctx, namespace, service) })
+}
+
 func (b bounded) Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error) {
 	return within(ctx, b.f, func() (map[int32]neg.Probe, error) { return b.Cluster.Probes(ctx, s) })
 }

@@ -32,6 +32,9 @@ func (l *look) observe(ctx context.Context) error {
 	if err := l.readService(ctx); err != nil {
 		return err
 	}
+	if l.scope.Foreign {
+		return l.observeForeign(ctx, whole)
+	}
 	ports, _ := plan.Ports(l.in)
 	names := plan.Names(ports)
 	if !thorough && len(names) == 0 && l.in.Service != nil && len(l.status.Groups) == 0 && len(l.backendIDs()) == 0 {
@@ -60,13 +63,16 @@ func (l *look) readService(ctx context.Context) error {
 	if svc != nil && l.scope.Empty != "" {
 		svc = askingNothing(svc)
 	}
-	l.in = plan.Input{UID: l.scope.UID, Project: l.scope.Project, Zones: l.scope.Zones, Service: svc}
+	l.in = plan.Input{UID: l.scope.UID, Project: l.scope.Project, Zones: l.scope.Zones, Service: svc, Foreign: l.scope.Foreign}
 	l.policy, l.status = l.scope.Policy, neg.Status{}
 	if svc == nil {
 		return nil
 	}
 	if err := l.readAnnotations(svc); err != nil {
 		return err
+	}
+	if l.scope.Foreign {
+		return l.readForeign(ctx)
 	}
 	if l.in.Exposure.Ingress && !svc.Deleting {
 		l.in.Ingress, err = l.scope.Cluster.IngressPorts(ctx, l.key.Namespace)
@@ -290,7 +296,11 @@ func (l *look) list(ctx context.Context, groups []neg.Group) ([]neg.Group, error
 // readCluster reads the EndpointSlices, the last read of all, and decides.
 func (l *look) readCluster(ctx context.Context) error {
 	svc := l.in.Service
-	if svc != nil && !svc.Deleting {
+	if l.scope.Foreign {
+		if err := l.checkForeign(ctx); err != nil {
+			return err
+		}
+	} else if svc != nil && !svc.Deleting {
 		if err := l.readProbes(ctx); err != nil {
 			return err
 		}

@@ -45,6 +45,9 @@ type Cluster interface {
 	// Stopping is when Pods that are to stop were told so, by their names.
 	Stopping(ctx context.Context, namespace string, selector map[string]string) (map[string]time.Time, error)
 
+	// GKEGroups is what GKE's own controller says of the Service's groups in its objects.
+	GKEGroups(ctx context.Context, namespace, service string) ([]neg.GKEGroup, error)
+
 	// Probes is what the Pods' readinessProbes say, by Service port; empty: nobody knows.
 	Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error)
 
@@ -61,6 +64,8 @@ type Cloud interface {
 	// Owned lists the groups that carry the token, whole or not at all.
 	Owned(ctx context.Context, token string) ([]neg.OwnedGroup, error)
 	Endpoints(ctx context.Context, id neg.GroupID) (endpoints []neg.Endpoint, exists bool, err error)
+	// Description is whose a group says that it is.
+	Description(ctx context.Context, id neg.GroupID) (description string, exists bool, err error)
 	// InstanceExists is asked of what a gone cluster left.
 	InstanceExists(ctx context.Context, zone neg.Zone, name string) (bool, error)
 
@@ -101,6 +106,8 @@ type Scope struct {
 	// Empty is why no key of the cluster is to have anything, whatever its Service asks: it
 	// drains, or is gone. Empty itself: what each Service asks for counts.
 	Empty string
+	// Foreign: GKE's own controller keeps the groups; negfleet puts them into backend services.
+	Foreign bool
 	// Gone: Cluster is a Gone one, and what it left goes only where it serves nobody.
 	Gone    bool
 	Cluster Cluster // nil for a skipped cluster that is gone
@@ -122,7 +129,8 @@ type Reconciler struct {
 	fights   map[neg.Key]fight
 	mu       sync.Mutex
 	verified map[neg.Key]verified
-	leftover map[neg.Key]bool // what nobody wants was seen or made, and not deleted; true: backends or health checks too
+	missing  map[neg.Key]time.Time // since when a group that GKE's controller names is not there
+	leftover map[neg.Key]bool      // what nobody wants was seen or made, and not deleted; true: backends or health checks too
 }
 
 // maxChain is how many follow-up looks one change may cause before it is left to the sweep.
@@ -170,7 +178,7 @@ type Result struct {
 	Due time.Time
 	// Ended: there is no such Service, or it asks for no groups any more.
 	Ended bool
-	// Skipped: negfleet keeps no groups in the cluster, and looked at nothing.
+	// Skipped: negfleet keeps no groups in the cluster, and did not look at any.
 	Skipped bool
 }
 
@@ -225,9 +233,7 @@ func (r *Reconciler) Look(ctx context.Context, k neg.Key, turn Turn) (Result, er
 	l := &look{r: r, key: k, scope: scope, turn: turn, log: log}
 	err = l.run(ctx)
 	l.result.Pods, l.result.Unready = l.presences(), l.unready()
-	if l.policy == plan.Sync {
-		l.result.Due = plan.Due(l.in, l.observed)
-	}
+	l.result.Due = l.due()
 	if errors.Is(err, ErrSuperseded) {
 		return l.result, err
 	}
@@ -247,6 +253,8 @@ type look struct {
 	policy     plan.Policy
 	readAt     time.Time // when the newest read of the cluster began
 	readSlices bool
+	absent     map[neg.GroupID]bool // of GKE's groups: do not exist, or are not the Service's
+	strange    []plan.Problem       // about those that are not
 	services   []neg.BackendService // as read, the key's part
 	checks     []neg.HealthCheck    // as read
 	whole      bool                 // all backend services were read, not only those that the Service names

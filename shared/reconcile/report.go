@@ -17,7 +17,7 @@ const generatedByGKE = "k8s1-"
 // otherWriter refuses to write where another controller shows itself: in neg-status, or,
 // looked up before the first group is made, in a ServiceNetworkEndpointGroup.
 func (l *look) otherWriter(ctx context.Context, steps []plan.Step) error {
-	if len(steps) == 0 {
+	if len(steps) == 0 || l.scope.Foreign {
 		return nil
 	}
 	for _, name := range l.status.Names() {
@@ -51,7 +51,10 @@ func (l *look) writeStatus(ctx context.Context) error {
 	}
 	ports, _ := plan.Ports(l.in)
 	values := map[string]string{}
-	next := l.status.With(l.observed, plan.Names(ports))
+	next := l.status
+	if !l.scope.Foreign {
+		next = l.status.With(l.observed, plan.Names(ports))
+	}
 	if !next.Equal(l.status) {
 		values[neg.AnnotationStatus] = next.String()
 	}

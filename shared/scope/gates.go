@@ -15,8 +15,12 @@ func (s *Scopes) Gates(ctx context.Context, cluster string) (readiness.Scope, er
 	if err != nil {
 		return readiness.Scope{}, err
 	}
-	if gone, ok := file.Cluster(cluster); ok && skipGates(gone) != "" {
-		return readiness.Scope{Skip: skipGates(gone)}, nil
+	why, drains := "", false
+	if c, ok := file.Cluster(cluster); ok {
+		why, drains = skipGates(c), c.State == "draining" && c.Policy != "observe"
+	}
+	if why != "" && !drains {
+		return readiness.Scope{Skip: why}, nil
 	}
 	entry, client, err := s.Fleet.Cluster(ctx, cluster)
 	if err != nil {
@@ -31,8 +35,8 @@ func (s *Scopes) Gates(ctx context.Context, cluster string) (readiness.Scope, er
 		Foreign: entry.NEGs == "gke", Gates: []string{neg.GateLoadBalancer},
 		Rules: func(namespace string) readiness.Rules { return rulesOf(entry.Gates.For(namespace)) },
 	}
-	if entry.State == "draining" {
-		scope.Open = empty(entry) + ": no load balancer is to lead here"
+	if drains { // its gates were added before
+		scope.Open = why + ": no load balancer is to lead here"
 	}
 	if !scope.Foreign {
 		scope.Gates = append(scope.Gates, neg.GateNEG)
@@ -47,10 +51,10 @@ func rulesOf(w config.Waits) readiness.Rules {
 }
 
 // skipGates is why the fleet file keeps negfleet from answering a cluster's gates: the
-// webhook adds none there. Those of a cluster that drains were added before.
+// webhook adds none there.
 func skipGates(c config.Cluster) string {
 	switch {
-	case c.State == "decommissioned":
+	case c.State != "active":
 		return empty(c)
 	case c.Policy == "observe":
 		return "the fleet file says policy: observe"

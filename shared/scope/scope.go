@@ -74,7 +74,7 @@ func (s *Scopes) of(ctx context.Context, file *config.Fleet, entry config.Cluste
 	}
 	return reconcile.Scope{
 		UID: entry.UID, Project: entry.Project, Zones: entry.Zones, Policy: policy,
-		Skip: skip(entry), Empty: empty(entry), Cluster: cluster, Cloud: cloud,
+		Skip: skip(entry), Empty: empty(entry), Foreign: entry.NEGs == "gke", Cluster: cluster, Cloud: cloud,
 	}, nil
 }
 
@@ -133,7 +133,7 @@ func (s *Scopes) Target(ctx context.Context, cluster string) (target resync.Targ
 // alone refuses a cluster whose groups GKE's own controller keeps too. Where the container
 // API has never said so, reconcile still looks in the cluster for what that controller writes.
 func (s *Scopes) alone(ctx context.Context, c config.Cluster) error {
-	if skip(c) != "" || c.State != "active" || s.Fleet.HTTPLoadBalancing(ctx, c) != fleet.AddOnOn {
+	if skip(c) != "" || c.NEGs == "gke" || c.State != "active" || s.Fleet.HTTPLoadBalancing(ctx, c) != fleet.AddOnOn {
 		return nil
 	}
 	return neg.Block("HTTPLoadBalancingOn",
@@ -142,10 +142,7 @@ func (s *Scopes) alone(ctx context.Context, c config.Cluster) error {
 
 // skip is why the fleet file keeps negfleet from reconciling a cluster.
 func skip(c config.Cluster) string {
-	switch {
-	case c.NEGs == "gke":
-		return "the fleet file says negs: gke: GKE's own controller keeps the groups"
-	case c.State == "decommissioned" && c.Gone != "delete":
+	if c.State == "decommissioned" && (c.Gone != "delete" || c.NEGs == "gke") {
 		return "the fleet file says state: decommissioned"
 	}
 	return ""

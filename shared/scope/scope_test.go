@@ -66,17 +66,18 @@ func TestOpen(t *testing.T) {
 	type view struct {
 		Project, Skip string
 		Policy        plan.Policy
+		Foreign       bool
 		Calls         string
 	}
 	const once = "c1 get namespaces: 1"
 	for more, want := range map[string]view{
-		"":                          {"p1", "", plan.Sync, once},
-		"  policy: observe\n":       {"p1", "", plan.Observe, once},
-		"  policy: upsert\n":        {"p1", "", plan.Upsert, once},
-		"  project: another\n":      {"another", "", plan.Sync, once},
-		"  state: draining\n":       {"p1", "", plan.Sync, once},
-		"  state: decommissioned\n": {"p1", "the fleet file says state: decommissioned", 0, ""},
-		"  negs: gke\n":             {"p1", "the fleet file says negs: gke: GKE's own controller keeps the groups", plan.Sync, once},
+		"":                          {"p1", "", plan.Sync, false, once},
+		"  policy: observe\n":       {"p1", "", plan.Observe, false, once},
+		"  policy: upsert\n":        {"p1", "", plan.Upsert, false, once},
+		"  project: another\n":      {"another", "", plan.Sync, false, once},
+		"  state: draining\n":       {"p1", "", plan.Sync, false, once},
+		"  state: decommissioned\n": {"p1", "the fleet file says state: decommissioned", 0, false, ""},
+		"  negs: gke\n":             {"p1", "", plan.Sync, true, once},
 	} {
 		t.Run(more, func(t *testing.T) {
 			s, server := open(t, more)
@@ -87,7 +88,7 @@ func TestOpen(t *testing.T) {
 			if got.UID != uid || len(got.Zones) != 1 || got.Zones[0] != "us-central1-a" {
 				t.Errorf("UID %s, zones %v", got.UID, got.Zones)
 			}
-			if d := cmp.Diff(want, view{got.Project, got.Skip, got.Policy, server.Calls().String()}); d != "" {
+			if d := cmp.Diff(want, view{got.Project, got.Skip, got.Policy, got.Foreign, server.Calls().String()}); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})

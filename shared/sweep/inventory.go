@@ -96,6 +96,7 @@ type Service struct {
 	Asks     bool // for groups, or has a status that names some
 	Deleting bool
 	Keeps    bool    // Pods that terminate stay attached for a while
+	Backends bool    // asks for backend services, or is in some
 	Ports    []int32 // that are exposed by number
 	Status   neg.Status
 	Selector map[string]string // of the Pods that are gated for it; none: it gates none
@@ -106,6 +107,10 @@ func ServiceOf(s *neg.Service) Service {
 	out := Service{Deleting: s.Deleting}
 	keep, _ := neg.ParseKeepServing(s.Annotations) // what cannot be read keeps nobody
 	out.Keeps = keep > 0
+	for _, name := range []string{neg.AnnotationBackendService, neg.AnnotationAutoneg, neg.AnnotationServices} {
+		_, has := s.Annotations[name]
+		out.Backends = out.Backends || has
+	}
 	value, asks := s.Annotations[neg.AnnotationNEG]
 	status, has := s.Annotations[neg.AnnotationStatus]
 	out.Asks = asks || has

@@ -120,7 +120,7 @@ func (j *judge) resource(p *Project, r Resource) (f Finding, worth bool) {
 	switch {
 	case c.Project != p.Name:
 		f.say("cluster %s has its groups in project %s, says the fleet file; it is in %s", c.Name, c.Project, p.Name)
-	case c.Skip != "":
+	case c.Skip != "" && r.Kind == Group:
 		f.say("%s", c.Skip)
 	case c.Left:
 		f.say("cluster %s is left to a run of its own", c.Name)
@@ -337,7 +337,10 @@ func (j *judge) missing(c *Cluster) (all []Finding) {
 	return all
 }
 
-// readable tells whether a cluster is alive, ours to look at, and was listed whole.
-func (c *Cluster) readable() bool {
-	return c.Presence.Presence == presence.Alive && c.Skip == "" && c.Unlisted == "" && len(c.Services) > 0
+// readable tells whether a cluster is alive, its groups are ours to look at, and it was
+// listed whole.
+func (c *Cluster) readable() bool { return c.Skip == "" && c.listed() }
+
+func (c *Cluster) listed() bool {
+	return c.Presence.Presence == presence.Alive && c.Unlisted == "" && len(c.Services) > 0
 }

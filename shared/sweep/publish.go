@@ -122,12 +122,16 @@ func turn(k neg.Key) uint32 {
 	return h.Sum32() % turns
 }
 
-// wanted are the keys of Services that ask for groups.
+// wanted are the keys of Services that ask for groups or, where others keep these, for
+// backend services.
 func (c *Cluster) wanted() []neg.Key {
-	if !c.readable() {
+	if !c.listed() {
 		return nil
 	}
-	return slices.DeleteFunc(sortedKeys(c.Services), func(k neg.Key) bool { return !c.Services[k].Asks })
+	return slices.DeleteFunc(sortedKeys(c.Services), func(k neg.Key) bool {
+		s := c.Services[k]
+		return c.Skip == "" && !s.Asks || c.Skip != "" && !s.Backends
+	})
 }
 
 // waiting are the keys of namespaces in which Pods wait for gates. Those of a cluster that
