@@ -123,13 +123,13 @@ func (l *look) remove(ctx context.Context, wholeAdded bool) error {
 		}
 		errs = append(errs, err)
 	}
-	if len(l.notInWantedGroups(l.removals())) > 0 && wholeAdded {
+	if first := l.notInWantedGroups(l.removals()); len(first) > 0 && wholeAdded {
 		err := l.waitGrace(ctx)
 		if err == nil {
 			err = l.confirm(ctx, true)
 		}
 		if err == nil {
-			err = l.removeUsed(ctx)
+			err = l.removeUsed(ctx, first)
 		}
 		errs = append(errs, err)
 	}
@@ -139,6 +139,29 @@ func (l *look) remove(ctx context.Context, wholeAdded bool) error {
 func (l *look) removals() []plan.Step {
 	steps := l.policy.Filter(plan.Diff(l.desired, l.observed))
 	return slices.DeleteFunc(steps, func(s plan.Step) bool { return !s.Op.Removes() })
+}
+
+// inBoth are the removals of a plan that the one before the grace had as well. What came to
+// it meanwhile waits for a look and a grace of its own: more than was meant must not go
+// with it.
+func (l *look) inBoth(first, now []plan.Step) []plan.Step {
+	var both []plan.Step
+	for _, s := range now {
+		i := slices.IndexFunc(first, func(f plan.Step) bool { return f.Op == s.Op && f.Target() == s.Target() })
+		if i < 0 && !l.inWantedGroup(s) {
+			continue
+		}
+		if s.Op == plan.RemoveBackend {
+			s.Backends = slices.DeleteFunc(slices.Clone(s.Backends), func(b neg.Backend) bool {
+				return !slices.ContainsFunc(first[i].Backends, func(f neg.Backend) bool { return f.Group == b.Group })
+			})
+			if len(s.Backends) == 0 {
+				continue
+			}
+		}
+		both = append(both, s)
+	}
+	return both
 }
 
 // inWantedGroups leaves out the removals that lead to the deletion of a group, and those of

@@ -240,8 +240,8 @@ func (l *look) takeBackend(ctx context.Context, s plan.Step) error {
 // removeUsed takes the removals and, where a group turns out to be in use, finds out by
 // whom: a Service that is gone does not say which backend services it was in, and listing
 // all of them each time a Service goes would be a heavy read for nothing.
-func (l *look) removeUsed(ctx context.Context) error {
-	err := l.apply(ctx, l.removals())
+func (l *look) removeUsed(ctx context.Context, first []plan.Step) error {
+	err := l.apply(ctx, l.inBoth(first, l.removals()))
 	used := slices.ContainsFunc(neg.BlockedReasons(err), func(b *neg.BlockedError) bool { return b.Reason == "GroupInUse" })
 	if !used || l.whole {
 		return err

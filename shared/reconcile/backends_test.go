@@ -428,3 +428,70 @@ func (w *world) finalizers() []string {
 	}
 	return svc.Finalizers
 }
+
+// both asks for two ports in one backend service of the user's.
+const both = `{"backend_services":{"80":[{"name":"shop","max_rate_per_endpoint":100}],"443":[{"name":"shop","max_rate_per_endpoint":100}]}}`
+
+// inShopAt counts the entries of the backend service shop for a port's groups.
+func (w *world) inShopAt(port int32) (n int) {
+	for _, line := range w.balancers() {
+		if strings.Contains(line, "/"+w.generated(port)+" ") {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) startBoth() {
+	w.t.Helper()
+	w.api("POST", global+"healthChecks", `{"name":"theirs","type":"TCP"}`)
+	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"]}`)
+	w.start(6, with(exposed(`{"exposed_ports":{"80":{},"443":{}}}`), neg.AnnotationAutoneg, both))
+	w.mustLook()
+	if w.inShopAt(80) != 3 || w.inShopAt(443) != 3 {
+		w.t.Fatalf("to begin with:\n%s", strings.Join(w.balancers(), "\n"))
+	}
+}
+
+// TestSecondLookBeforeRemoval: all groups of a backend service are to go. By the second look
+// they are not, and stay.
+func TestSecondLookBeforeRemoval(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.startBoth()
+	w.annotate(neg.AnnotationAutoneg, "{}")
+	cluster := w.scope.Cluster
+	w.scope.Cluster = &interrupted{Cluster: cluster, uid: func() {
+		svc, err := cluster.Service(t.Context(), web)
+		w.check(err)
+		w.check(cluster.Annotate(t.Context(), svc, map[string]string{neg.AnnotationAutoneg: both}))
+	}}
+	w.mustLook()
+	if w.inShopAt(80) != 3 || w.inShopAt(443) != 3 {
+		t.Errorf("taken out on one look:\n%s", strings.Join(w.balancers(), "\n"))
+	}
+}
+
+// TestNoMoreThanTwoLooksAgree: what the second look wants gone and the first did not waits for
+// a look of its own.
+func TestNoMoreThanTwoLooksAgree(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.startBoth()
+	w.annotate(neg.AnnotationAutoneg, autone) // port 80 alone
+	cluster := w.scope.Cluster
+	w.scope.Cluster = &interrupted{Cluster: cluster, uid: func() {
+		svc, err := cluster.Service(t.Context(), web)
+		w.check(err)
+		w.check(cluster.Annotate(t.Context(), svc, map[string]string{neg.AnnotationAutoneg: "{}"}))
+	}}
+	w.mustLook()
+	if w.inShopAt(80) != 3 || w.inShopAt(443) != 0 {
+		t.Errorf("want port 443 out, on which both looks agree, and port 80 in:\n%s", strings.Join(w.balancers(), "\n"))
+	}
+	if d := cmp.Diff([]int{1}, w.published); d != "" {
+		t.Errorf("follow-up looks (-want +got):\n%s", d)
+	}
+	w.mustLook()
+	if w.inShopAt(80) != 0 {
+		t.Errorf("not gone after a look of its own:\n%s", strings.Join(w.balancers(), "\n"))
+	}
+}
