@@ -206,11 +206,11 @@ func (c *Cluster) Annotate(ctx context.Context, s *neg.Service, values map[strin
 	return nil
 }
 
-// RemoveFinalizer takes a finalizer off exactly that Service as it was read. One that
-// changed meanwhile is an error, and is read again.
-func (c *Cluster) RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error {
+// RemoveFinalizer takes a finalizer off exactly that Service as it was read, and writes
+// annotations with it. One that changed meanwhile is an error, and is read again.
+func (c *Cluster) RemoveFinalizer(ctx context.Context, s *neg.Service, name string, annotations map[string]string) error {
 	left := slices.DeleteFunc(slices.Clone(s.Finalizers), func(f string) bool { return f == name })
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.UID, "resourceVersion": s.ResourceVersion, "finalizers": left}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.UID, "resourceVersion": s.ResourceVersion, "finalizers": left, "annotations": annotations}})
 	if err != nil {
 		return err
 	}

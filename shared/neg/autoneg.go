@@ -24,6 +24,9 @@ const (
 // FinalizerAutoneg is what autoneg leaves on the Services it serves.
 const FinalizerAutoneg = "controller.autoneg.dev/neg"
 
+// AnnotationReleased on a Service says when negfleet last took autoneg's finalizer off it.
+const AnnotationReleased = "negfleet.dev/autoneg-released"
+
 // An Attachment puts the groups of a port into a backend service that someone else made.
 type Attachment struct {
 	Port    int32
@@ -331,4 +334,24 @@ func AutonegStatus(attached []Attachment, groups map[int32]string, zones []Zone)
 		Zones    []Zone                                `json:"zones"`
 	}{services, names, zones})
 	return string(b), err
+}
+
+// ServedByAutoneg tells whether a status annotation of autoneg's says that it put a group of
+// that name into the backend service. What cannot be read says nothing.
+func ServedByAutoneg(status string, id BackendServiceID, group string) bool {
+	var s struct {
+		Services map[string]map[string]struct {
+			Region string `json:"region"`
+		} `json:"backend_services"`
+		Groups map[string]string `json:"network_endpoint_groups"`
+	}
+	if json.Unmarshal([]byte(status), &s) != nil {
+		return false
+	}
+	for port, name := range s.Groups {
+		if entry, ok := s.Services[port][id.Name]; ok && name == group && entry.Region == id.Region {
+			return true
+		}
+	}
+	return false
 }

@@ -137,3 +137,24 @@ func TestAutonegStatus(t *testing.T) {
 		t.Errorf("status\n got %s\nwant %s", got, want)
 	}
 }
+
+// TestServedByAutoneg: only what the status says of that port, group and backend service.
+func TestServedByAutoneg(t *testing.T) {
+	const status = `{"backend_services":{"80":{"shop":{"name":"shop"},"inner":{"name":"inner","region":"us-central1"}},"443":{"tls":{}}},"network_endpoint_groups":{"80":"g80","443":"g443"},"zones":["a"]}`
+	for _, c := range []struct {
+		status, region, service, group string
+		want                           bool
+	}{
+		{status, "", "shop", "g80", true},
+		{status, "us-central1", "inner", "g80", true},
+		{status, "", "inner", "g80", false},
+		{status, "", "shop", "g443", false},
+		{status, "", "other", "g80", false},
+		{"{", "", "shop", "g80", false},
+		{"", "", "shop", "g80", false},
+	} {
+		if got := neg.ServedByAutoneg(c.status, neg.BackendServiceID{Region: c.region, Name: c.service}, c.group); got != c.want {
+			t.Errorf("%s/%s with %s by %.20s: %v", c.region, c.service, c.group, c.status, got)
+		}
+	}
+}

@@ -18,10 +18,10 @@ func desiredBackends(in Input, ports []Port, groups, observed neg.State) ([]neg.
 	if len(ports) > 0 || asks {
 		services, checks, problems = asked(in, ports, groups, observed)
 	}
-	if in.BackendsHeld != "" {
-		problems = append(problems, Problem{"InvalidAnnotation", in.BackendsHeld + "; its backend services are left as they are"})
+	if in.BackendsHeld != nil && in.BackendsHeld.Reason != "" {
+		problems = append(problems, *in.BackendsHeld)
 	}
-	if len(problems) > 0 || slices.ContainsFunc(ports, func(p Port) bool { return p.held }) {
+	if len(problems) > 0 || in.BackendsHeld != nil || slices.ContainsFunc(ports, func(p Port) bool { return p.held }) {
 		services, checks = withObserved(services, checks, observed)
 	}
 	return services, checks, problems

@@ -37,9 +37,9 @@ type Input struct {
 	Managed  []neg.Managed       // backend services that the Service asks for
 	Attached []neg.Attachment    // backend services of others that it wants to be in
 	Probes   map[int32]neg.Probe // by Service port: what its Pods' readinessProbe says
-	// BackendsHeld is why it cannot be told what the Service asks of backend services:
-	// what it has stays.
-	BackendsHeld string
+	// BackendsHeld is why what the Service has of backend services stays as it is, whatever it
+	// asks for; one without a reason is not told.
+	BackendsHeld *Problem
 }
 
 // A Problem is something that keeps a part of a Service from being as asked. The rest is

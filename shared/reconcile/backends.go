@@ -14,14 +14,23 @@ import (
 // readBackendAnnotations reads what the Service asks of backend services. A mistake there
 // holds what it has and stops nothing else.
 func (l *look) readBackendAnnotations(svc *neg.Service) {
+	mistake := func(err error) *plan.Problem {
+		return &plan.Problem{Reason: "InvalidAnnotation", Message: err.Error() + "; its backend services are left as they are"}
+	}
 	var err error
 	if value, ok := svc.Annotations[neg.AnnotationBackendService]; ok {
 		if l.in.Managed, err = neg.ParseManaged(value); err != nil {
-			l.in.BackendsHeld = err.Error()
+			l.in.BackendsHeld = mistake(err)
 		}
 	}
 	if l.in.Attached, err = neg.ParseAutoneg(l.key, svc.Annotations, neg.DefaultTemplate); err != nil {
-		l.in.BackendsHeld = err.Error()
+		l.in.BackendsHeld = mistake(err)
+	}
+	if l.policy != plan.Sync {
+		return // a finalizer is nothing to add
+	}
+	if l.custody = custodyOf(svc, l.r.Now()); l.custody.held() {
+		l.in.Attached, l.in.BackendsHeld = nil, l.custody.problem(svc)
 	}
 }
 
@@ -111,7 +120,7 @@ func (l *look) own(s neg.BackendService) neg.BackendService {
 		ourGroup := slices.Contains(names, b.Group.Name)
 		switch {
 		case description == mark:
-		case ourGroup && (description != "" || !l.byAutoneg()):
+		case ourGroup && (description != "" || !l.byAutoneg(s.ID, b.Group)):
 			b.Theirs = true
 		case !ourGroup:
 			continue
@@ -122,11 +131,12 @@ func (l *look) own(s neg.BackendService) neg.BackendService {
 	return s
 }
 
-// byAutoneg tells whether gke-autoneg-controller has served the Service: entries of its
-// groups without a description are its work, and are taken over.
-func (l *look) byAutoneg() bool {
+// byAutoneg tells whether gke-autoneg-controller says that it put the group there: entries
+// of the Service's groups without a description are its work then, and are taken over.
+func (l *look) byAutoneg(id neg.BackendServiceID, group neg.GroupID) bool {
 	svc := l.in.Service
-	return svc != nil && svc.Annotations[neg.AnnotationAutoneg] != "" && svc.Annotations[neg.AnnotationAutonegStatus] != ""
+	return svc != nil && svc.Annotations[neg.AnnotationAutoneg] != "" &&
+		neg.ServedByAutoneg(svc.Annotations[neg.AnnotationAutonegStatus], id, group.Name)
 }
 
 func text(f neg.Fields, name string) string {

@@ -232,7 +232,7 @@ func TestMigrationFromAutoneg(t *testing.T) {
 		entries = append(entries, fmt.Sprintf(`{"group":"zones/%s/networkEndpointGroups/%s","balancingMode":"RATE","maxRatePerEndpoint":100,"capacityScaler":0.3}`, z, w.generated(80)))
 	}
 	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"],"backends":[`+strings.Join(entries, ",")+`]}`)
-	w.annotate(neg.AnnotationAutonegStatus, `{"backend_services":{"80":{"shop":{"name":"shop"}}}}`)
+	w.annotate(neg.AnnotationAutonegStatus, `{"backend_services":{"80":{"shop":{"name":"shop"}}},"network_endpoint_groups":{"80":"`+w.generated(80)+`"},"zones":[]}`)
 	w.annotate(neg.AnnotationAutoneg, autone)
 	w.mustLook()
 	w.wantBalancers("taken over", append(append([]string{"backendServices shop"}, w.inAll("RATE 100 0.3")...), "healthChecks theirs")...)
@@ -240,6 +240,26 @@ func TestMigrationFromAutoneg(t *testing.T) {
 	w.annotate(neg.AnnotationAutoneg, "{}")
 	w.mustLook()
 	w.wantBalancers("ours to remove", "backendServices shop", "healthChecks theirs")
+}
+
+// TestNotByAutoneg: an entry without a description in a backend service that autoneg's status
+// does not name is a person's, and stays his.
+func TestNotByAutoneg(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(3, exposed(port80))
+	w.mustLook()
+	w.api("POST", global+"healthChecks", `{"name":"theirs","type":"TCP"}`)
+	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"],"backends":[{"group":"zones/us-central1-a/networkEndpointGroups/`+
+		w.generated(80)+`","balancingMode":"RATE","maxRatePerEndpoint":5,"capacityScaler":0.3}]}`)
+	w.annotate(neg.AnnotationAutonegStatus, `{"backend_services":{"80":{"other":{"name":"other"}}},"network_endpoint_groups":{"80":"`+w.generated(80)+`"},"zones":[]}`)
+	w.annotate(neg.AnnotationAutoneg, autone)
+	w.mustLook()
+	lines := w.inAll("RATE 100 1")
+	lines[0] = strings.Replace(lines[0], "RATE 100 1", "RATE 5 0.3", 1)
+	w.wantBalancers("beside his", append(append([]string{"backendServices shop"}, lines...), "healthChecks theirs")...)
+	w.annotate(neg.AnnotationAutoneg, "{}")
+	w.mustLook()
+	w.wantBalancers("his stays", "backendServices shop", lines[0], "healthChecks theirs")
 }
 
 // TestBackendTrouble: what is wrong with backends is told, and Pods are attached all the same.
@@ -393,10 +413,9 @@ func TestAutonegFinalizer(t *testing.T) {
 	w.api("POST", global+"healthChecks", `{"name":"theirs","type":"TCP"}`)
 	w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/theirs"]}`)
 	w.check(w.Deploy(fakekube.Deployment{Namespace: "shop", Name: "web", Replicas: 2, Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 80}}}))
-	svc := service(with(exposed(port80), neg.AnnotationAutoneg, autone))
-	svc.Finalizers = []string{neg.FinalizerAutoneg, "example.com/other"}
-	w.check(w.AddService(svc))
+	w.check(w.AddService(service(with(exposed(port80), neg.AnnotationAutoneg, autone))))
 	w.mustLook()
+	w.finalize(neg.FinalizerAutoneg, "example.com/other")
 	w.deleteService()
 	w.check(w.gce.AddFaults(fakegce.Fault{Name: "busy", Verb: "backendServices.patch", Status: 503, Reason: "backendError"}))
 	_, _ = w.look()

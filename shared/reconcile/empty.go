@@ -58,7 +58,9 @@ func (Gone) Probes(context.Context, *neg.Service) (map[int32]neg.Probe, error) {
 func (Gone) Annotate(context.Context, *neg.Service, map[string]string) error { return nil }
 
 // RemoveFinalizer has nothing to take it off.
-func (Gone) RemoveFinalizer(context.Context, *neg.Service, string) error { return nil }
+func (Gone) RemoveFinalizer(context.Context, *neg.Service, string, map[string]string) error {
+	return nil
+}
 
 // Note has nobody to tell.
 func (Gone) Note(context.Context, *neg.Service, neg.Note) error { return nil }

@@ -110,9 +110,17 @@ func (l *look) due() time.Time {
 		return time.Time{}
 	}
 	if l.scope.Foreign {
-		return l.dueMissing()
+		return earlier(l.custody.due, l.dueMissing())
 	}
-	return plan.Due(l.in, l.observed)
+	return earlier(l.custody.due, plan.Due(l.in, l.observed))
+}
+
+// earlier is the first of two times; a zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (l *look) dueMissing() time.Time {

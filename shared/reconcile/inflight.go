@@ -181,8 +181,10 @@ func (b bounded) Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Prob
 	return within(ctx, b.f, func() (map[int32]neg.Probe, error) { return b.Cluster.Probes(ctx, s) })
 }
 
-func (b bounded) RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error {
-	_, err := within(ctx, b.f, func() (struct{}, error) { return struct{}{}, b.Cluster.RemoveFinalizer(ctx, s, name) })
+func (b bounded) RemoveFinalizer(ctx context.Context, s *neg.Service, name string, annotations map[string]string) error {
+	_, err := within(ctx, b.f, func() (struct{}, error) {
+		return struct{}{}, b.Cluster.RemoveFinalizer(ctx, s, name, annotations)
+	})
 	return err
 }
 

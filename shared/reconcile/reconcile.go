@@ -51,8 +51,8 @@ type Cluster interface {
 	// Probes is what the Pods' readinessProbes say, by Service port; empty: nobody knows.
 	Probes(ctx context.Context, s *neg.Service) (map[int32]neg.Probe, error)
 
-	// RemoveFinalizer takes a finalizer off the Service as it was read.
-	RemoveFinalizer(ctx context.Context, s *neg.Service, name string) error
+	// RemoveFinalizer takes a finalizer off the Service as it was read, and writes annotations.
+	RemoveFinalizer(ctx context.Context, s *neg.Service, name string, annotations map[string]string) error
 	// Annotate writes annotations; an empty value removes one.
 	Annotate(ctx context.Context, s *neg.Service, values map[string]string) error
 	Note(ctx context.Context, s *neg.Service, n neg.Note) error
@@ -255,6 +255,7 @@ type look struct {
 	readSlices bool
 	absent     map[neg.GroupID]bool // of GKE's groups: do not exist, or are not the Service's
 	strange    []plan.Problem       // about those that are not
+	custody    custody              // of a Service that autoneg has served
 	services   []neg.BackendService // as read, the key's part
 	checks     []neg.HealthCheck    // as read
 	whole      bool                 // all backend services were read, not only those that the Service names
@@ -268,6 +269,9 @@ type look struct {
 // run is the sentence.
 func (l *look) run(ctx context.Context) error {
 	if err := l.observe(ctx); err != nil {
+		return err
+	}
+	if err := l.takeFinalizer(ctx); err != nil {
 		return err
 	}
 	if err := l.awaitSlices(ctx); err != nil {

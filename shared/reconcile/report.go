@@ -85,7 +85,7 @@ func servicesOf(s neg.State) []neg.BackendServiceID {
 // of autoneg's own on a Service that asks for nothing is not ours to remove.
 func (l *look) autonegStatus(status neg.Status) (string, error) {
 	now := l.in.Service.Annotations[neg.AnnotationAutonegStatus]
-	if l.in.BackendsHeld != "" || len(l.in.Attached) == 0 {
+	if l.in.BackendsHeld != nil || len(l.in.Attached) == 0 {
 		return now, nil
 	}
 	return neg.AutonegStatus(l.in.Attached, status.Groups, status.Zones)
@@ -104,7 +104,7 @@ func (l *look) release(ctx context.Context) error {
 		return nil
 	}
 	l.log.InfoContext(ctx, "nothing is left of the Service: taking autoneg's finalizer off", "finalizer", neg.FinalizerAutoneg)
-	return l.scope.Cluster.RemoveFinalizer(ctx, svc, neg.FinalizerAutoneg)
+	return l.scope.Cluster.RemoveFinalizer(ctx, svc, neg.FinalizerAutoneg, nil)
 }
 
 // note makes problems and what blocks the key visible on the Service.
