@@ -170,7 +170,7 @@ func TestReasons(t *testing.T) {
 }
 
 func TestDependencies(t *testing.T) {
-	direct := matches(t, []string{"go.mod", "test/controlplane/go.mod", "test/conformance/cloudprovider/go.mod", "test/fakegce/browser/go.mod"}, `(?m)^\t(\S+\.\S+/\S+) v[^ \n]+$`)
+	direct := matches(t, []string{"go.mod", "test/controlplane/go.mod", "test/conformance/cloudprovider/go.mod", "test/fakegce/browser/go.mod", "test/infra/stubprovider/go.mod"}, `(?m)^\t(\S+\.\S+/\S+) v[^ \n]+$`)
 	// A tool is a package; its module is required beside it.
 	for _, tool := range matches(t, []string{"test/lint/go.mod"}, `(?m)^tool (\S+)$`) {
 		for _, module := range matches(t, []string{"test/lint/go.mod"}, `(?m)^\t(\S+) v\S+ // indirect$`) {
