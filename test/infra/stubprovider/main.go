@@ -3,9 +3,11 @@
 //
 //	terraform-provider-NAME     run by Terraform: the provider NAME
 //	stubprovider check DIR...   says what is wrong with the configurations in the folders
+//	stubprovider local DIR NAME prints a local that is made of other locals, as JSON
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,11 +37,23 @@ func run() error {
 	if p, found := providers[name]; found {
 		return tf6server.Serve("registry.terraform.io/hashicorp/"+name, func() tfprotov6.ProviderServer { return provider.Server{Schema: p} })
 	}
-	if len(os.Args) < 3 || os.Args[1] != "check" {
-		return fmt.Errorf("usage: stubprovider check DIR...")
+	switch args := os.Args[1:]; {
+	case len(args) >= 2 && args[0] == "check":
+		return checked(args[1:], providers)
+	case len(args) == 3 && args[0] == "local":
+		value, err := check.Local(args[1], args[2])
+		if err == nil {
+			_, err = os.Stdout.Write(value)
+		}
+		return err
 	}
+	return errors.New("usage: stubprovider check DIR... | stubprovider local DIR NAME")
+}
+
+// checked is an error of all problems of the folders.
+func checked(dirs []string, providers map[string]*schema.Provider) error {
 	var problems []string
-	for _, dir := range os.Args[2:] {
+	for _, dir := range dirs {
 		found, err := check.Dir(dir, providers)
 		if err != nil {
 			return err
@@ -47,7 +61,7 @@ func run() error {
 		problems = append(problems, found...)
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("%s", strings.Join(problems, "\n"))
+		return errors.New(strings.Join(problems, "\n"))
 	}
 	return nil
 }

@@ -139,3 +139,25 @@ func write(t *testing.T, file, text string) {
 		t.Fatal(err)
 	}
 }
+
+func TestLocal(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "main.tf"), `
+locals {
+  names = ["b", "c"]
+  text  = { for name in local.names : name => join("-", ["a", name, local.rest.one]) }
+  rest  = { one = "1" }
+  self  = local.self
+  made  = var.made
+}
+`)
+	got, err := Local(dir, "text")
+	if want := `{"b":"a-b-1","c":"a-c-1"}`; err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+	for _, name := range []string{"none", "self", "made"} {
+		if got, err := Local(dir, name); err == nil {
+			t.Errorf("%s: %s, and no error", name, got)
+		}
+	}
+}
