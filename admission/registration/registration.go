@@ -104,6 +104,39 @@ func Current(ctx context.Context, config *rest.Config) (path string, err error) 
 	return pathOf(found), nil
 }
 
+// A Registered webhook is what a cluster calls.
+type Registered struct {
+	URL           string // secret
+	CA            []byte // PEM; empty: the API server's own roots
+	FailurePolicy string
+}
+
+// Read returns what the cluster calls; nil when it is not registered.
+func Read(ctx context.Context, config *rest.Config) (*Registered, error) {
+	client, err := typed.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	found, err := client.MutatingWebhookConfigurations().Get(ctx, Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get MutatingWebhookConfiguration %s: %w", Name, err)
+	}
+	for _, w := range found.Webhooks {
+		r := &Registered{CA: w.ClientConfig.CABundle, FailurePolicy: string(registrationv1.Fail)} // the API's default
+		if w.ClientConfig.URL != nil {
+			r.URL = *w.ClientConfig.URL
+		}
+		if w.FailurePolicy != nil {
+			r.FailurePolicy = string(*w.FailurePolicy)
+		}
+		return r, nil
+	}
+	return nil, nil
+}
+
 func pathOf(c *registrationv1.MutatingWebhookConfiguration) string {
 	for _, w := range c.Webhooks {
 		if w.ClientConfig.URL == nil {

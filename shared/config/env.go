@@ -16,6 +16,7 @@ type Env struct {
 	ComputeEndpoint   string        // NEGFLEET_COMPUTE_ENDPOINT: another Compute API, ends in /compute/v1/
 	ContainerEndpoint string        // NEGFLEET_CONTAINER_ENDPOINT: another container API, without credentials
 	GatewayEndpoint   string        // NEGFLEET_GATEWAY_ENDPOINT: another Connect gateway
+	APIsEndpoint      string        // NEGFLEET_APIS_ENDPOINT: one that answers for all other Google APIs, without credentials
 	PubSubProject     string        // PUBSUB_PROJECT_ID, else GOOGLE_CLOUD_PROJECT: project of the topics
 	DeletionGrace     time.Duration // NEGFLEET_DELETION_GRACE: how long a Service must stay missing
 	LookInterval      time.Duration // NEGFLEET_LOOK_INTERVAL: between two looks at one key in one instance
@@ -34,6 +35,7 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 		ComputeEndpoint:   getenv("NEGFLEET_COMPUTE_ENDPOINT"),
 		ContainerEndpoint: getenv("NEGFLEET_CONTAINER_ENDPOINT"),
 		GatewayEndpoint:   getenv("NEGFLEET_GATEWAY_ENDPOINT"),
+		APIsEndpoint:      getenv("NEGFLEET_APIS_ENDPOINT"),
 		PubSubProject:     PubSubProject(getenv),
 		CallerKeys:        getenv("NEGFLEET_CALLER_KEYS"),
 		Accept:            getenv("NEGFLEET_EVENTS_ACCEPT"),
@@ -52,6 +54,7 @@ func ReadEnv(getenv func(string) string) (Env, error) {
 	}
 	baseURL("NEGFLEET_CONTAINER_ENDPOINT", e.ContainerEndpoint, &errs)
 	baseURL("NEGFLEET_GATEWAY_ENDPOINT", e.GatewayEndpoint, &errs)
+	baseURL("NEGFLEET_APIS_ENDPOINT", e.APIsEndpoint, &errs)
 	e.DeletionGrace = duration(getenv, "NEGFLEET_DELETION_GRACE", time.Minute, maxGrace, &errs)
 	e.LookInterval = duration(getenv, "NEGFLEET_LOOK_INTERVAL", time.Second, time.Minute, &errs)
 	e.SweepBudget = number(getenv, "NEGFLEET_SWEEP_BUDGET", 50, 1000, &errs)

@@ -78,6 +78,12 @@ func (f *Fleet) CallsOut(ctx context.Context, entry config.Cluster) (bool, error
 	return !c.EgressNone, err
 }
 
+// VPCNative tells whether a GKE cluster's Pods have alias addresses. Of others nobody says.
+func (f *Fleet) VPCNative(ctx context.Context, entry config.Cluster) (bool, error) {
+	c, err := f.describe(ctx, entry.Resource, addOnAge)
+	return c.VPCNative, err
+}
+
 // HTTPLoadBalancing tells the state of a cluster's add-on. While the container API fails
 // the last answer stands; it is unknown only if there never was one.
 func (f *Fleet) HTTPLoadBalancing(ctx context.Context, entry config.Cluster) AddOn {

@@ -28,14 +28,15 @@ type Report struct {
 	AddOn   AddOn
 }
 
-// Survey asks every witness of every cluster, in the order of the fleet file. What fails is
-// in the reports: no answer is an observation too.
-func (f *Fleet) Survey(ctx context.Context) ([]Report, error) {
+// Survey asks every witness of every cluster, in the order of the fleet file, or of those
+// that only names. What fails is in the reports: no answer is an observation too.
+func (f *Fleet) Survey(ctx context.Context, only ...string) ([]Report, error) {
 	file, err := f.File()
 	if err != nil {
 		return nil, err
 	}
-	return f.survey(ctx, file, file.Clusters), nil
+	entries := slices.DeleteFunc(slices.Clone(file.Clusters), func(c config.Cluster) bool { return len(only) > 0 && !slices.Contains(only, c.Name) })
+	return f.survey(ctx, file, entries), nil
 }
 
 // Presence asks every witness of one cluster.

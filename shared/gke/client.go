@@ -60,6 +60,7 @@ type Cluster struct {
 
 	HTTPLoadBalancing bool // GKE's own NEG controller is on
 	EgressNone        bool // the control plane calls no URL outside
+	VPCNative         bool // Pods have alias addresses, which a group takes
 }
 
 // A Listing is all clusters of a project that the API could see.
@@ -111,6 +112,7 @@ func read(project string, got *container.Cluster) (Cluster, error) {
 		c.HTTPLoadBalancing = !a.HttpLoadBalancing.Disabled
 	}
 	c.EgressNone = got.ControlPlaneEgress != nil && got.ControlPlaneEgress.Mode == "NONE"
+	c.VPCNative = got.IpAllocationPolicy != nil && got.IpAllocationPolicy.UseIpAliases
 	if got.MasterAuth != nil {
 		var err error
 		if c.CA, err = base64.StdEncoding.DecodeString(got.MasterAuth.ClusterCaCertificate); err != nil {
