@@ -45,6 +45,10 @@ usage: negfleet COMMAND [flags]
       nothing is left; run again it goes on
   clusters [--json]
       ask every cluster of the fleet file who it is and print who is there; exit 1 if one is not alive
+  doctor [--json] [--impersonate] [CLUSTER...]
+      examine the deployment and the clusters, all or those named, and say what to do; writes
+      nothing; exit 1 if there is a problem. --impersonate asks IAM what each function may do,
+      as that function's account
   gates list [--namespace N] [--json] CLUSTER
       print the readiness gates that wait, and why
   gates open [--namespace N] [--yes] [--json] CLUSTER
@@ -58,10 +62,12 @@ environment:
   NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit, webhook)
   NEGFLEET_ADMISSION_URL       the admission function's URL, unless --url says it (webhook)
   NEGFLEET_AUDIT_URL           the audit function's URL, unless --url says it (audit)
-  NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync, sweep, drain)
-  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, sweep, drain, clusters)
-  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, sweep, drain, clusters)
-  PUBSUB_PROJECT_ID            project of the topics (resync, sweep, drain, replay)
+  NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync, sweep, drain, doctor)
+  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, sweep, drain, clusters, doctor)
+  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, sweep, drain, clusters, doctor)
+  NEGFLEET_APIS_ENDPOINT       one place for Google's other APIs; empty: Google's (doctor)
+  NEGFLEET_FUNCTIONS           another list than infra/functions.list (doctor)
+  PUBSUB_PROJECT_ID            project of the topics (resync, sweep, drain, replay, doctor)
   NEGFLEET_ORDERING_KEYS       true: publish with ordering keys (resync, sweep, drain)
   NEGFLEET_SWEEP_BUDGET        orphaned keys that a run publishes, at most; 50 (sweep)
 `
@@ -96,6 +102,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = drainCommand(ctx, args[1:], getenv, out, errs)
 	case "clusters":
 		err = clustersCommand(ctx, args[1:], getenv, out)
+	case "doctor":
+		err = doctorCommand(ctx, args[1:], getenv, out)
 	case "gates":
 		err = gatesCommand(ctx, args[1:], getenv, os.Stdin, out)
 	case "version":

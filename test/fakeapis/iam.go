@@ -67,6 +67,9 @@ func (s *Server) Grants() []string {
 }
 
 func (s *Server) serviceAccount(r *request) (doc, *failure) {
+	if r.verb == "generateAccessToken" {
+		return s.accessToken(r)
+	}
 	if r.named() {
 		r.path = s.policyPath(r)
 		return s.plain(r)
@@ -120,12 +123,24 @@ func (s *Server) service(r *request) (doc, *failure) {
 		}
 		return doc{"name": "operations/noop.DONE_OPERATION", "done": true, "response": doc{"@type": "type.googleapis.com/google.api.serviceusage.v1.BatchEnableServicesResponse"}}, nil
 	}
-	if r.named() && r.Method == http.MethodGet {
-		state := "DISABLED"
-		if s.enabled[r.last()] {
-			state = "ENABLED"
+	if r.verb == "batchGet" {
+		var all []any
+		for _, name := range r.URL.Query()["names"] {
+			all = append(all, s.usage(name))
 		}
-		return doc{"name": r.path, "state": state}, nil
+		return doc{"services": all}, nil
+	}
+	if r.named() && r.Method == http.MethodGet {
+		return s.usage(r.path), nil
 	}
 	return s.strange(r)
+}
+
+// usage is a service of Service Usage by its path.
+func (s *Server) usage(path string) doc {
+	state := "DISABLED"
+	if s.enabled[path[strings.LastIndex(path, "/")+1:]] {
+		state = "ENABLED"
+	}
+	return doc{"name": path, "state": state}
 }

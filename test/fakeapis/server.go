@@ -25,6 +25,8 @@ type Server struct {
 	versions  map[string][]string
 	uploads   map[string][]byte
 	enabled   map[string]bool
+	entries   []Entry
+	refused   []string
 	unknown   []string
 }
 
@@ -106,16 +108,27 @@ func (s *Server) serve(r *request) (doc, *failure) {
 	if !version.MatchString(r.URL.Path) {
 		return s.strange(r)
 	}
+	if fail := s.refuses(r); fail != nil {
+		return nil, fail
+	}
 	switch r.verb {
 	case "getIamPolicy":
+		if (r.collection() == "topics" || r.collection() == "subscriptions") && s.resources[r.path] == nil {
+			return nil, notFound(r.path)
+		}
 		return s.policy(r), nil
 	case "setIamPolicy":
 		return s.setPolicy(r)
+	case "testIamPermissions":
+		return s.testPermissions(r), nil
+	}
+	if r.Method == http.MethodGet && !r.named() && lists[r.collection()] {
+		return s.list(r), nil
 	}
 	serve := map[string]func(*request) (doc, *failure){
 		"projects": s.project, "services": s.service, "serviceAccounts": s.serviceAccount, "roles": s.role,
 		"secrets": s.secret, "versions": s.secretVersion, "topics": s.topic, "subscriptions": s.subscription, "jobs": s.job, "sinks": s.sink,
-		"functions": s.function, "runtimes": s.runtimes, "operations": s.operation, "defaultServiceAccount": s.buildAccount,
+		"functions": s.function, "runtimes": s.runtimes, "operations": s.operation, "defaultServiceAccount": s.buildAccount, "entries": s.logEntries,
 	}[r.collection()]
 	if serve == nil {
 		return s.strange(r)
