@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,7 +59,14 @@ func TestGcloud(t *testing.T) {
 		t.Errorf("%d versions of an unchanged fleet file, want 1", n)
 	}
 
+	lived(apis, time.Now().Add(-4*time.Minute-30*time.Second))
+	golden(t, "doctor", examine(t, apis, env))
+	if found := examine(t, apis, env, "--impersonate"); !strings.Contains(found, "ok | roles | negfleet-reconcile in my-project | N permissions, by testIamPermissions as the account") {
+		t.Errorf("asked as the account:\n%s", found)
+	}
+
 	must("undeploy")
+	golden(t, "doctor-undeployed", examine(t, apis, env))
 	left := slices.DeleteFunc(apis.Resources(), func(path string) bool {
 		return strings.Contains(path, "/roles/") && strings.Contains(apis.Resource(path), `"deleted": true`)
 	})

@@ -87,6 +87,23 @@ func (w *World) Compute(ctx context.Context) (*compute.Service, error) {
 	return compute.NewService(ctx, option.WithEndpoint(w.gceURL+"/compute/v1/"), option.WithoutAuthentication())
 }
 
+// openFirewall lets health checks reach the Pods, as whoever deploys must. The network of
+// the sandbox asks for it too, though its probes go over loopback.
+func (w *World) openFirewall(ctx context.Context) error {
+	api, err := w.Compute(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = api.Firewalls.Insert(Project, &compute.Firewall{
+		Name: "negfleet-health-checks", Network: "global/networks/" + Network, Direction: "INGRESS",
+		SourceRanges: []string{"35.191.0.0/16", "130.211.0.0/22"}, Allowed: []*compute.FirewallAllowed{{IPProtocol: "tcp"}},
+	}).Context(ctx).Do()
+	if err != nil {
+		return fmt.Errorf("open the firewall: %w", err)
+	}
+	return nil
+}
+
 // Grace is the deletion grace of the functions.
 func (w *World) Grace() time.Duration { return w.opts.Grace }
 

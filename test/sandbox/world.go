@@ -264,7 +264,10 @@ func (w *World) seed(ctx context.Context) error {
 			seed.Instances = append(seed.Instances, fakegce.Instance{Zone: n.Zone, Name: n.Instance, IP: n.InternalIP, AliasRanges: []string{n.PodCIDR}})
 		}
 	}
-	return w.GCE.Seed(ctx, seed)
+	if err := w.GCE.Seed(ctx, seed); err != nil {
+		return err
+	}
+	return w.openFirewall(ctx)
 }
 
 // Close stops everything, functions first, and leaves the folder free.

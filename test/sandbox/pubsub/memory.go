@@ -3,11 +3,13 @@ package pubsub
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // memory is pstest, with the publishing to push subscriptions taken out of its hands.
@@ -114,8 +116,23 @@ func (m *memory) subscribe(ctx context.Context, s *pubsubpb.Subscription, q *que
 	defer m.mu.Unlock()
 	t := m.topics[s.Topic]
 	t.queues = append(t.queues, q)
-	m.pushes[s.Name] = s
+	m.pushes[s.Name] = settings(s, q.sub)
 	return nil
+}
+
+// settings are what the service would show of a push subscription.
+func settings(s *pubsubpb.Subscription, is Subscription) *pubsubpb.Subscription {
+	shown := &pubsubpb.Subscription{
+		Name: s.Name, Topic: s.Topic, EnableMessageOrdering: s.EnableMessageOrdering, State: pubsubpb.Subscription_ACTIVE,
+		AckDeadlineSeconds: int32(is.AckDeadline.Seconds()),
+		PushConfig:         &pubsubpb.PushConfig{PushEndpoint: is.Endpoint},
+		RetryPolicy:        &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(is.MinBackoff), MaximumBackoff: durationpb.New(is.MaxBackoff)},
+	}
+	if is.DeadLetterTopic != "" {
+		dead := s.Topic[:strings.LastIndexByte(s.Topic, '/')+1] + is.DeadLetterTopic
+		shown.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: dead, MaxDeliveryAttempts: int32(is.MaxDeliveryAttempts)}
+	}
+	return shown
 }
 
 func (m *memory) close() error { return m.server.Close() }
