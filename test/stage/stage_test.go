@@ -3,7 +3,6 @@ package stage
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -18,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/negfleet/negfleet/test/stage/tree"
 )
 
 const framework = "github.com/GoogleCloudPlatform/functions-framework-go"
@@ -27,27 +28,30 @@ const framework = "github.com/GoogleCloudPlatform/functions-framework-go"
 func TestBuildpack(t *testing.T) {
 	done := map[string]bool{}
 	for _, f := range functions(t) {
-		if done[f.pkg] { // the same tree
+		if done[f.Package] { // the same tree
 			continue
 		}
-		done[f.pkg] = true
+		done[f.Package] = true
 		if testing.Short() && len(done) > 1 {
 			continue // one tree is enough for the inner loop
 		}
-		t.Run(f.name, func(t *testing.T) {
-			tree := stage(t, f)
-			holdsOnlyWhatIsLinked(t, tree, f)
-			name := discover(t, tree)
+		t.Run(f.Name, func(t *testing.T) {
+			dir := stage(t, f)
+			holdsOnlyWhatIsLinked(t, dir, f)
+			name := discover(t, dir)
 			if testing.Short() {
 				t.Skip("not built: -short")
 			}
-			binary := build(t, tree, name)
+			binary := build(t, dir, name)
 			info, err := os.Stat(binary)
 			if err != nil {
 				t.Fatal(err)
 			}
-			packages := strings.Count(run(t, tree, "list", "-deps", "./functions.local/app"), "\n") + 1
-			t.Logf("negfleet-%s: %d packages, a binary of %.1f MB", f.name, packages, float64(info.Size())/1e6)
+			packages, err := tree.Packages(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("negfleet-%s: %d packages, a binary of %.1f MB", f.Name, packages, float64(info.Size())/1e6)
 			unconfigured(t, binary, f)
 			configured(t, binary, f)
 		})
@@ -55,42 +59,36 @@ func TestBuildpack(t *testing.T) {
 }
 
 // stage runs scripts/stage.
-func stage(t *testing.T, f function) string {
+func stage(t *testing.T, f tree.Function) string {
 	t.Helper()
-	tree := filepath.Join(t.TempDir(), "serverless_function_source_code")
-	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "scripts", "stage"), f.name, tree).CombinedOutput()
-	if err != nil {
-		t.Fatalf("scripts/stage %s: %v\n%s", f.name, err, out)
+	dir := filepath.Join(t.TempDir(), "serverless_function_source_code")
+	if err := tree.Stage(t.Context(), root, f.Name, dir); err != nil {
+		t.Fatal(err)
 	}
-	return tree
+	return dir
 }
 
 // run runs the go command in a tree as a build without a network does.
 func run(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), "go", args...)
-	c.Dir = dir
-	c.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off", "GOFLAGS=", "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
-	var errs bytes.Buffer
-	c.Stderr = &errs
-	out, err := c.Output()
+	out, err := tree.Go(t.Context(), dir, args...)
 	if err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+		t.Fatal(err)
 	}
-	return strings.TrimSpace(string(out))
+	return out
 }
 
 // holdsOnlyWhatIsLinked: the packages of this module in the tree are those that the function
 // reaches, and beside Go sources nothing is there that was not asked for.
-func holdsOnlyWhatIsLinked(t *testing.T, tree string, f function) {
+func holdsOnlyWhatIsLinked(t *testing.T, dir string, f tree.Function) {
 	t.Helper()
 	module := run(t, root, "list", "-m")
 	want := map[string]bool{}
-	for _, path := range strings.Fields(run(t, root, "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}", "./"+f.pkg)) {
+	for _, path := range strings.Fields(run(t, root, "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}", "./"+f.Package)) {
 		want[strings.TrimPrefix(path, module+"/")] = true
 	}
 	got := map[string]bool{}
-	for _, file := range files(t, tree) {
+	for _, file := range files(t, dir) {
 		switch {
 		case strings.HasSuffix(file, "_test.go"), strings.Contains(file, "testdata/"), strings.HasPrefix(filepath.Base(file), "go.work"):
 			t.Errorf("%s is staged", file)
@@ -107,12 +105,12 @@ func holdsOnlyWhatIsLinked(t *testing.T, tree string, f function) {
 }
 
 // files lists a tree's files, from its root.
-func files(t *testing.T, tree string) []string {
+func files(t *testing.T, dir string) []string {
 	t.Helper()
 	var list []string
-	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			rel, _ := filepath.Rel(tree, path) // both are below tree
+			rel, _ := filepath.Rel(dir, path) // both are below dir
 			list = append(list, filepath.ToSlash(rel))
 		}
 		return err
@@ -126,9 +124,9 @@ func files(t *testing.T, tree string) []string {
 // discover finds the tree's package as the buildpack does: all Go files of the root,
 // whatever their build tags, must be of one package. It returns the import path that the
 // generated main uses.
-func discover(t *testing.T, tree string) string {
+func discover(t *testing.T, dir string) string {
 	t.Helper()
-	sources, err := filepath.Glob(filepath.Join(tree, "*.go"))
+	sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,61 +150,31 @@ func discover(t *testing.T, tree string) string {
 	if !imports[framework+"/functions"] {
 		t.Errorf("the root package imports %v, not the framework's functions", slices.Sorted(maps.Keys(imports)))
 	}
-	if _, err := os.Stat(filepath.Join(tree, "vendor", framework, "funcframework")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "vendor", framework, "funcframework")); err != nil {
 		t.Errorf("vendored dependencies must include funcframework: %v", err)
 	}
-	if version := run(t, tree, "list", "-m", "-f", "{{.Version}}", framework); version == "" {
+	if version := run(t, dir, "list", "-m", "-f", "{{.Version}}", framework); version == "" {
 		t.Error("go.mod does not name the framework")
 	}
-	module := run(t, tree, "list", "-m")
+	module := run(t, dir, "list", "-m")
 	if first, _, _ := strings.Cut(module, "/"); !strings.Contains(first, ".") {
 		t.Errorf("module %s: the first element needs a dot", module)
 	}
 	return module
 }
 
-// The buildpack's main for functions that register themselves; it calls Start, which listens
-// on every address.
-const mainSource = `package main
-
-import (
-	"log"
-	"os"
-
-	_ %q
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
-)
-
-func main() {
-	port := "8080"
-	if envPort := os.Getenv("PORT"); envPort != "" {
-		port = envPort
-	}
-	if err := funcframework.StartHostPort("127.0.0.1", port); err != nil {
-		log.Fatalf("funcframework.Start: %%v\n", err)
-	}
-}
-`
-
-// build writes the main and builds it. The buildpack does not give -trimpath; here it lets
-// the trees share the build cache.
-func build(t *testing.T, tree, path string) string {
+func build(t *testing.T, dir, path string) string {
 	t.Helper()
-	dir := filepath.Join(tree, "functions.local", "app")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	program := filepath.Join(t.TempDir(), "main")
+	if err := tree.Build(t.Context(), dir, path, program); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), fmt.Appendf(nil, mainSource, path), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	binary := filepath.Join(t.TempDir(), "main")
-	run(t, tree, "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./functions.local/app")
-	return binary
+	return program
 }
 
 // unconfigured: the entry point is the function's own, which refuses to work without an
 // environment and says what is missing.
-func unconfigured(t *testing.T, binary string, f function) {
+func unconfigured(t *testing.T, binary string, f tree.Function) {
 	t.Helper()
 	url, stop := serve(t, binary, f)
 	status := post(t, url)
@@ -227,9 +195,9 @@ clusters:
 
 // configured: a message that nobody can read is taken and dropped; an unknown path is not
 // there. What is called on schedule would set out for the clusters.
-func configured(t *testing.T, binary string, f function) {
+func configured(t *testing.T, binary string, f tree.Function) {
 	t.Helper()
-	if strings.Contains(f.receives, "schedule") {
+	if strings.Contains(f.Receives, "schedule") {
 		return
 	}
 	fleet := filepath.Join(t.TempDir(), "fleet.yaml")
@@ -237,7 +205,7 @@ func configured(t *testing.T, binary string, f function) {
 		t.Fatal(err)
 	}
 	path, want := "/", http.StatusNoContent
-	if f.access == "public" {
+	if f.Access == "public" {
 		path, want = "/v1/one/wrong", http.StatusNotFound
 	}
 	url, stop := serve(t, binary, f, "NEGFLEET_FLEET="+fleet, "PUBSUB_PROJECT_ID=my-project", "NEGFLEET_CALLER_KEYS="+strings.Repeat("ab", 32),
@@ -250,7 +218,7 @@ func configured(t *testing.T, binary string, f function) {
 
 // serve starts the binary as Cloud Run does and waits until it listens. stop ends it and
 // returns what it logged.
-func serve(t *testing.T, binary string, f function, env ...string) (url string, stop func() string) {
+func serve(t *testing.T, binary string, f tree.Function, env ...string) (url string, stop func() string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -262,7 +230,7 @@ func serve(t *testing.T, binary string, f function, env ...string) (url string, 
 
 	var log bytes.Buffer
 	c := exec.CommandContext(t.Context(), binary)
-	c.Env = append([]string{"PORT=" + port, "FUNCTION_TARGET=" + f.entry}, env...)
+	c.Env = append([]string{"PORT=" + port, "FUNCTION_TARGET=" + f.Entry}, env...)
 	c.Stdout, c.Stderr = &log, &log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -280,7 +248,7 @@ func serve(t *testing.T, binary string, f function, env ...string) (url string, 
 			return "http://" + address, stop
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen: %v\n%s", f.name, err, stop())
+			t.Fatalf("%s does not listen: %v\n%s", f.Name, err, stop())
 		}
 	}
 }
