@@ -2,7 +2,6 @@ package fakegce
 
 import (
 	"encoding/json"
-	"errors"
 	"hash"
 	"io"
 	"net/http"
@@ -105,11 +104,4 @@ func (c *call) decode(v any) *apiError {
 		return nil
 	}
 	return errPayload(err)
-}
-
-func errPayload(err error) *apiError {
-	if errors.Is(err, errNesting) {
-		return refuse(http.StatusBadRequest, "badRequest", "Invalid JSON payload received. Message too deep. Max recursion depth reached")
-	}
-	return refuse(http.StatusBadRequest, "badRequest", "Invalid JSON payload received. %s", strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -17,7 +17,8 @@ func (c *call) object() (doc, *apiError) {
 	d.UseNumber()
 	in := doc{}
 	err := d.Decode(&in)
-	if errors.Is(err, errNesting) {
+	var shape *json.UnmarshalTypeError
+	if errors.Is(err, errNesting) || errors.As(err, &shape) {
 		return nil, errPayload(err)
 	}
 	if err == nil && d.More() || err != nil && err != io.EOF {

@@ -34,7 +34,9 @@ func parseFilter(filter string) (func(doc) bool, *apiError) {
 
 var (
 	regexpGrammar = regexp.MustCompile(`^[\s(]*[A-Za-z_][\w.\-/]*\s+(eq|ne)\s`)
-	regexpTerm    = regexp.MustCompile(`(?s)^\s*([A-Za-z_][\w.\-/]*)\s+(eq|ne)\s+(.*?)\s*$`)
+	// otherGrammar is what joins restrictions there, unless a quote shields it.
+	otherGrammar = regexp.MustCompile(`^[^"'].*\s(AND|OR)\s`)
+	regexpTerm   = regexp.MustCompile(`(?s)^\s*([A-Za-z_][\w.\-/]*)\s+(eq|ne)\s+(.*?)\s*$`)
 )
 
 func parseRegexps(filter string) (func(doc) bool, error) {
@@ -62,6 +64,9 @@ func parseRegexpTerm(term string) (func(doc) bool, error) {
 		return nil, fmt.Errorf("no field eq literal in %q", term)
 	}
 	literal := m[3]
+	if otherGrammar.MatchString(literal) {
+		return nil, fmt.Errorf("two grammars in %q", term)
+	}
 	if n := len(literal); n > 0 && (literal[0] == '"' || literal[0] == '\'') {
 		quote := literal[:1]
 		if n < 2 || !strings.HasSuffix(literal, quote) {

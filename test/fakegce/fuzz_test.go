@@ -68,5 +68,8 @@ func FuzzRequest(f *testing.F) {
 		if rec.Code >= http.StatusInternalServerError {
 			t.Errorf("%s %s: %d %s", method, target, rec.Code, rec.Body)
 		}
+		if rec.Code >= http.StatusBadRequest && !strings.Contains(target, "_emu") && strings.Contains(rec.Body.String(), "Go ") {
+			t.Errorf("%s %s speaks of the emulator's own types: %s", method, target, rec.Body)
+		}
 	})
 }

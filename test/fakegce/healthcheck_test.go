@@ -56,7 +56,7 @@ func TestHealthCheckRefusals(t *testing.T) {
 		`{"name":"h","type":"GRPC"}`:                                                                    "400 required: Required field 'resource.grpcHealthCheck.port' not specified",
 		`{"name":"h","type":"TCP","timeoutSec":6}`:                                                      "400 invalid: Invalid value for field 'resource.timeoutSec': '6'.",
 		`{"name":"h","type":"TCP","checkIntervalSec":0}`:                                                "400 invalid: Invalid value for field 'resource.checkIntervalSec': '0'.",
-		`{"name":"h","type":"TCP","healthyThreshold":"x"}`:                                              "400 badRequest: Invalid JSON payload received.",
+		`{"name":"h","type":"TCP","healthyThreshold":"x"}`:                                              "400 badRequest: Invalid JSON payload received. Invalid value at 'healthyThreshold': an integer is wanted, not string",
 		`{"name":"h","type":"TCP","httpHealthCheck":{}}`:                                                "400 invalid: Invalid value for field 'resource.httpHealthCheck'",
 		`{"name":"h","type":"TCP","tcpHealthCheck":{"port":65536}}`:                                     "400 invalid: Invalid value for field 'resource.tcpHealthCheck.port': '65536'.",
 		`{"name":"h","type":"TCP","tcpHealthCheck":{"portSpecification":"USE_FIXED_PORT"}}`:             "400 required: Required field 'resource.tcpHealthCheck.port'",
@@ -64,7 +64,8 @@ func TestHealthCheckRefusals(t *testing.T) {
 		`{"name":"h","type":"TCP","tcpHealthCheck":{"port":80,"portSpecification":"USE_SERVING_PORT"}}`: "400 invalid: Invalid value for field 'resource.tcpHealthCheck.port': '80'.",
 		`{"name":"h","type":"HTTP","httpHealthCheck":{"requestPath":"x"}}`:                              "400 invalid: Invalid value for field 'resource.httpHealthCheck.requestPath': 'x'.",
 		`{"name":"h","type":"HTTP","httpHealthCheck":[]}`:                                               "400 invalid: Invalid value for field 'resource.httpHealthCheck'",
-		`[]`: "400 parseError: Parse Error",
+		`[]`: `400 badRequest: Invalid JSON payload received. Unknown name "": Root element must be a message.`,
+		`{`:  "400 parseError: Parse Error",
 	} {
 		if got := message(c.do("POST", everywhere+"healthChecks", body)); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s\nwant %s", body, got, want)
