@@ -55,13 +55,23 @@ type world struct {
 }
 
 func newWorld(t testing.TB, nodes int) *world {
+	return newWorldUnder(t, nodes, fakegce.Options{HealthUnreached: true})
+}
+
+// nobody answers a probe.
+func nobody(context.Context, string, string) (net.Conn, error) {
+	return nil, fmt.Errorf("nobody there")
+}
+
+// newWorldUnder is a world under some switches of the cloud.
+func newWorldUnder(t testing.TB, nodes int, switches fakegce.Options) *world {
 	t.Helper()
-	nobody := func(context.Context, string, string) (net.Conn, error) { return nil, fmt.Errorf("nobody there") }
+	switches.Dial = nobody
 	w := &world{t: t, clock: newClock(), name: strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "", " ", "-").Replace(t.Name()))}
 	w.name = "r-" + w.name[max(0, len(w.name)-20):]
 	w.rig = rig.Start(t, rig.Options{
 		Project: w.name, Clusters: []string{"c1"}, Nodes: nodes,
-		GCE: fakegce.Options{HealthUnreached: true, Dial: nobody},
+		GCE: switches,
 		Env: map[string]string{"NEGFLEET_LOOK_INTERVAL": "0s", "NEGFLEET_DELETION_GRACE": "0s"},
 	})
 	w.Follower = w.instance()
@@ -296,6 +306,7 @@ type clock struct {
 	now    time.Time
 	timers []timer
 	parked chan struct{} // one for each wait that began
+	passed func(time.Duration)
 }
 
 type timer struct {
@@ -340,6 +351,9 @@ func (c *clock) next() {
 	slices.SortStableFunc(c.timers, func(a, b timer) int { return a.at.Compare(b.at) })
 	t := c.timers[0]
 	c.timers = c.timers[1:]
+	if c.passed != nil {
+		c.passed(t.at.Sub(c.now))
+	}
 	c.now = t.at
 	t.c <- t.at
 }

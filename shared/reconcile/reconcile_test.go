@@ -116,9 +116,12 @@ func TestEverySwitch(t *testing.T) {
 	options := map[string]fakegce.Options{
 		"strict":         {},
 		"idempotent":     {AttachExisting: fakegce.Idempotent, DetachAbsent: fakegce.Idempotent, MissingFingerprint: "optional"},
+		"attach missing": {AttachExisting: fakegce.NotFound},
 		"detach invalid": {DetachAbsent: fakegce.Invalid, InstanceEcho: "name", MissingFingerprint: "conditionNotMet"},
 		"commit first":   {CommitAt: "accept", RequestIDReuse: "conflict"},
 		"overlap":        {RejectOverlap: true},
+		"other texts":    {Texts: "other"},
+		"ids forgotten":  {RequestIDWindow: -1},
 		"lists lag":      {ListLag: 20 * time.Second},
 		"rate quota 403": {RateQuota: fewCalls, RateStatus: http.StatusForbidden},
 		"rate quota 429": {RateQuota: fewCalls, RateStatus: http.StatusTooManyRequests},

@@ -38,6 +38,9 @@ func TestAdminClient(t *testing.T) {
 	if diff := cmp.Diff(s.Calls(fakegce.CallFilter{}), calls); diff != "" || len(calls) != 1 {
 		t.Errorf("calls %v\n%s", calls, diff)
 	}
+	if size := calls[0].Size; size < 40 {
+		t.Errorf("the body of %d bytes", size)
+	}
 	if later, err := a.Calls(ctx, fakegce.CallFilter{From: noon.Add(time.Hour)}); err != nil || len(later) > 0 {
 		t.Errorf("calls %v, %v", later, err)
 	}

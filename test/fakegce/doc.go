@@ -57,6 +57,10 @@
 //   - MissingFingerprint: a patch or an update of a backend service or a URL
 //     map without one is refused (400 required); also "conditionNotMet" (412)
 //     and "optional", with which a patch passes.
+//   - Texts: refusals name what is wrong, in words seen in the wild or made up in
+//     their manner; also "other", which name nothing.
+//   - HealthDelay: none. How long after an attach the probers know of an endpoint;
+//     until then nothing is said of it (HealthPending: "absent"), or UNKNOWN.
 //   - RateQuota: none; RateStatus: 403, also 429, for a call past it.
 //   - DrainingHidden: off. What was detached and still drains is listed, as
 //     DRAINING, when health is asked for.

@@ -32,6 +32,18 @@ func (e *apiError) body() doc {
 	return doc{"error": body}
 }
 
+// inWords gives a refusal whose text nobody has documented the words that the switch asks
+// for; what others than people read stays.
+func (s *Server) inWords(body any) any {
+	err, ok := body.(*apiError)
+	if !ok || s.opts.Texts != "other" || err.status != http.StatusBadRequest || err.reason != "invalid" && err.reason != "required" {
+		return body
+	}
+	other := *err
+	other.message = "The request cannot be served as it is."
+	return &other
+}
+
 func refuse(status int, reason, format string, args ...any) *apiError {
 	return &apiError{status: status, reason: reason, domain: "global", message: fmt.Sprintf(format, args...)}
 }

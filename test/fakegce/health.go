@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/negfleet/negfleet/test/fakegce/health"
 )
@@ -14,11 +15,16 @@ func (s *Server) newEngine() *health.Engine {
 	if dial == nil {
 		dial = health.Loopback
 	}
-	return health.New(health.Options{
+	o := health.Options{
 		Probe:        health.NewProbe(dial),
 		Clock:        s.clock,
 		OnTransition: s.recordHealth,
-	})
+		Silent:       s.opts.HealthPending == "absent",
+	}
+	if s.opts.HealthDelay > 0 || s.opts.HealthJitter > 0 {
+		o.Delay = func() time.Duration { return s.opts.HealthDelay + jitter(s.opts.HealthJitter) }
+	}
+	return health.New(o)
 }
 
 // chain are the collections whose changes may change what is probed.

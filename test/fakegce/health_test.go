@@ -226,6 +226,32 @@ func TestHealthComesWithTheOperation(t *testing.T) {
 	b.expect("it is there", "10.4.0.1 UNKNOWN")
 }
 
+// TestHealthDelay: until the probers know of it an endpoint has no entry, or an UNKNOWN one.
+func TestHealthDelay(t *testing.T) {
+	for pending, before := range map[string][]string{"": nil, "absent": nil, "unknown": {"10.4.0.1 UNKNOWN"}} {
+		b := newBalancer(t, fakegce.Options{HealthDelay: time.Minute, HealthJitter: time.Nanosecond, HealthPending: pending})
+		b.serve()
+		b.pass(59 * time.Second)
+		b.expect(pending+", before", before...)
+		b.pass(time.Minute)
+		b.expect(pending+", after", "10.4.0.1 HEALTHY")
+	}
+}
+
+// TestOtherTexts: the words go, status and reason stay.
+func TestOtherTexts(t *testing.T) {
+	_, c := start(t, fakegce.Options{Texts: "other"})
+	c.insert("g")
+	for path, want := range map[string]string{
+		"g/attachNetworkEndpoints":    "400 invalid: The request cannot be served as it is.",
+		"none/attachNetworkEndpoints": "404 notFound: The resource '" + zone + "networkEndpointGroups/none' was not found",
+	} {
+		if got := message(c.do("POST", zone+"networkEndpointGroups/"+path, endpoints("i0 10.4.1.9:80"))); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestForcedHealth(t *testing.T) {
 	b := newBalancer(t, fakegce.Options{})
 	b.serve()

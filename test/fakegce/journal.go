@@ -17,6 +17,7 @@ type Call struct {
 	Query     string    `json:"query,omitempty"`
 	Verb      string    `json:"verb"` // as in "networkEndpointGroups.attachNetworkEndpoints"; empty if no method has the path
 	Project   string    `json:"project,omitempty"`
+	Size      int64     `json:"size,omitempty"` // of the request's body, as far as it was read
 	Status    int       `json:"status"`
 	Reason    string    `json:"reason,omitempty"` // of an error
 	Latency   Duration  `json:"latency"`

@@ -55,7 +55,13 @@ type Options struct {
 	// DrainingHidden leaves detached endpoints out of listNetworkEndpoints; they
 	// are shown as DRAINING otherwise, when health is asked for.
 	DrainingHidden bool
-	Dial           health.Dialer // how endpoints are probed; health.Loopback if nil
+	// HealthDelay is how long it takes from the end of an attach, or of what leads to a
+	// backend service, until its probers know of an endpoint, and HealthJitter what may
+	// be added to it. HealthPending is what is said until then: nothing, "absent"
+	// (default), or "unknown".
+	HealthDelay, HealthJitter time.Duration
+	HealthPending             string
+	Dial                      health.Dialer // how endpoints are probed; health.Loopback if nil
 
 	RequestIDWindow time.Duration // 60 minutes if zero
 	RequestIDReuse  string        // "replay" (default) or "conflict"
@@ -64,6 +70,10 @@ type Options struct {
 
 	CallLog     int // calls kept in the journal; 100,000 if zero
 	TimelineLog int // transitions kept; 500,000 if zero
+
+	// Texts are the words of the refusals that nobody has documented: "likely" (default),
+	// or "other", which name nothing.
+	Texts string
 
 	User string // the author in operations
 }
@@ -77,6 +87,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.DetachAbsent, NotFound)
 	setDefault(&o.InstanceEcho, "url")
 	setDefault(&o.MissingFingerprint, "required")
+	setDefault(&o.HealthPending, "absent")
+	setDefault(&o.Texts, "likely")
 	setDefault(&o.RateStatus, http.StatusForbidden)
 	setDefault(&o.RequestIDReuse, "replay")
 	setDefault(&o.RequestIDWindow, time.Hour)

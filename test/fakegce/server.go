@@ -102,6 +102,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveAPI answers one API call and writes it into the journal.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, batched bool) {
+	sent := &counted{ReadCloser: r.Body}
+	r.Body = sent
 	c := s.newCall(r)
 	entry := Call{Time: s.clock.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Batched: batched}
 	if c != nil {
@@ -110,10 +112,11 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, batched bool) 
 		c.fault.wait(r.Context(), s.clock)
 	}
 	status, body := s.answer(c)
+	body = s.inWords(body)
 	if c != nil {
 		entry.fill(c)
 	}
-	entry.Status, entry.Reason = status, reasonOf(body)
+	entry.Size, entry.Status, entry.Reason = sent.n, status, reasonOf(body)
 	entry.Latency = Duration(s.clock.Now().Sub(entry.Time))
 	s.calls.add(entry)
 	if c != nil && c.fault.resets() {
@@ -159,6 +162,18 @@ func (s *Server) run(c *call) (any, *apiError) {
 	}
 	s.ensureProject(c.project)
 	return c.method.serve(s, c)
+}
+
+// counted counts what is read of a body.
+type counted struct {
+	io.ReadCloser
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func reasonOf(body any) string {

@@ -59,7 +59,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	var mu sync.Mutex
 	s.Rig = rig.Start(t, rig.Options{
 		Project: s.project, Clusters: []string{"east", "west"}, Nodes: 6, Room: 40, Instances: 2,
-		GCE: s.switches(), Watch: s.sent.watch, Log: s.log(),
+		GCE: s.switches(rand.New(rand.NewPCG(seed, 3))), Watch: s.sent.watch, Log: s.log(),
 		Env: map[string]string{"NEGFLEET_LOOK_INTERVAL": "20ms", "NEGFLEET_DELETION_GRACE": "50ms", "NEGFLEET_IDENTITIES": rig.User},
 		Push: pubsub.Subscription{AckDeadline: 2 * time.Minute, MinBackoff: 20 * time.Millisecond, MaxBackoff: 500 * time.Millisecond,
 			DeadLetterTopic: "negfleet-dead"},
@@ -125,8 +125,9 @@ func (l *looks) reset() map[neg.Key]int {
 	return n
 }
 
-// switches sets what nobody has documented at random.
-func (s *storm) switches() fakegce.Options {
+// switches sets what nobody has documented at random; those that came later have a source
+// of their own, so that seeds keep what they were.
+func (s *storm) switches(later *rand.Rand) fakegce.Options {
 	o := fakegce.Options{
 		AttachExisting: pickOne(s.rand, fakegce.Invalid, fakegce.NotFound, fakegce.Idempotent),
 		DetachAbsent:   pickOne(s.rand, fakegce.Invalid, fakegce.NotFound, fakegce.Idempotent),
@@ -136,6 +137,9 @@ func (s *storm) switches() fakegce.Options {
 		RejectOverlap:  s.rand.IntN(5) == 0,
 		OpLatency:      time.Duration(s.rand.IntN(5)) * time.Millisecond,
 		OpJitter:       time.Duration(s.rand.IntN(5)) * time.Millisecond,
+
+		Texts:           pickOne(later, "likely", "other"),
+		RequestIDWindow: pickOne(later, time.Hour, 20*time.Millisecond, -1),
 	}
 	s.t.Logf("switches: %+v", o)
 	return o

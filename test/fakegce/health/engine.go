@@ -34,6 +34,9 @@ type Options struct {
 	Clock        Clock // the wall's
 	Workers      int   // DefaultWorkers
 	OnTransition func(Transition)
+
+	Delay  func() time.Duration // until the probers know of a new endpoint; none if nil
+	Silent bool                 // until then nothing is reported, not even UNKNOWN
 }
 
 // Transition is a change of what one backend service reports of an endpoint;

@@ -28,6 +28,35 @@ func TestHealthFollowsProbes(t *testing.T) {
 	}
 }
 
+// TestDelay: what probes find of a new endpoint does not count before the probers know of
+// it, and what is forced is not said; until then it is UNKNOWN, or nothing is said at all.
+func TestDelay(t *testing.T) {
+	for silent, first := range map[bool]State{true: Absent, false: Unknown} {
+		w := newWorld(t)
+		w.Delay, w.Silent = func() time.Duration { return 25 * time.Second }, silent
+		w.Put(two("s", 1))
+		w.Force(Selector{Endpoint: ep(2)}, Healthy)
+		w.Attach("g", ep(2))
+		for _, at := range []struct {
+			after  time.Duration
+			probed State
+			forced State
+		}{
+			{0, first, first}, {24 * time.Second, first, first}, {time.Second, Unknown, Healthy}, {20 * time.Second, Healthy, Healthy},
+		} {
+			w.run(at.after)
+			if p, f := w.State("g", "s", ep(1)), w.State("g", "s", ep(2)); p != at.probed || f != at.forced {
+				t.Errorf("silent %v, %v later: %q and %q, want %q and %q", silent, at.after, p, f, at.probed, at.forced)
+			}
+		}
+		w.Detach("g", ep(1))
+		w.Attach("g", ep(1))
+		if got := w.State("g", "s", ep(1)); got != first {
+			t.Errorf("silent %v: attached again it is %q at once", silent, got)
+		}
+	}
+}
+
 func TestDetachedEndpointsDrain(t *testing.T) {
 	w := newWorld(t)
 	w.Put(two("s", 1, 2))

@@ -89,8 +89,9 @@ func (e *Engine) ended(w *watch, err error) {
 		e.forget(w)
 		return
 	}
+	now := e.Clock.Now()
 	for _, t := range w.tracks {
-		if t.joined {
+		if t.joined || now.Before(t.machine.known) {
 			t.joined = false
 			continue
 		}

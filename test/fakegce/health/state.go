@@ -25,6 +25,8 @@ type Thresholds struct {
 type Machine struct {
 	probed State     // what the results say; empty for UNKNOWN
 	run    int       // equal results in a row: successes above zero, failures below
+	known  time.Time // from when on the probers know of it
+	silent bool      // nothing is reported before that, else UNKNOWN
 	forced State     // what an administrator says
 	until  time.Time // when it has drained; zero while attached
 }
@@ -54,6 +56,13 @@ func extend(run int, ok bool, limit int) int {
 	return max(min(run, 0)-1, -limit)
 }
 
+// Blind has it known of only from a time on: whatever is found or forced is not reported
+// before.
+func (m Machine) Blind(known time.Time, silent bool) Machine {
+	m.known, m.silent = known, silent
+	return m
+}
+
 // Force puts an administrator's word above the results, which go on being
 // counted; Absent takes it back.
 func (m Machine) Force(to State) Machine {
@@ -80,6 +89,10 @@ func (m Machine) State(now time.Time) State {
 		return Draining
 	case m.Detached():
 		return Absent
+	case now.Before(m.known) && m.silent:
+		return Absent
+	case now.Before(m.known):
+		return Unknown
 	case m.forced != Absent:
 		return m.forced
 	case m.probed != Absent:

@@ -70,8 +70,16 @@ func (e *Engine) attach(g *target, endpoint netip.AddrPort) {
 	default:
 		return
 	}
-	e.change(t, Machine{}.Force(e.forced(t)), cause("attached"))
+	e.change(t, e.fresh().Force(e.forced(t)), cause("attached"))
 	e.join(t)
+}
+
+// fresh is an endpoint that the probers do not know of yet.
+func (e *Engine) fresh() Machine {
+	if e.Delay == nil {
+		return Machine{}
+	}
+	return Machine{}.Blind(e.Clock.Now().Add(e.Delay()), e.Silent)
 }
 
 func (e *Engine) detach(t *track) {

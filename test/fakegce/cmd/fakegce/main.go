@@ -78,11 +78,15 @@ func switchFlags(fs *flag.FlagSet, c *settings) {
 		c.RateQuota, err = fakegce.ParseRateQuota(v)
 		return err
 	})
+	choice(fs, &c.Texts, "texts", "words of refusals that nobody has documented", "likely", "other")
 	choice(fs, &c.RateStatus, "rate-status", "of a call past its rate quota", http.StatusForbidden, http.StatusTooManyRequests)
 }
 
 func healthFlags(fs *flag.FlagSet, c *settings) {
 	fs.BoolVar(&c.HealthUnreached, "health-unreached", false, "probe endpoints though no forwarding rule leads to them")
+	fs.DurationVar(&c.HealthDelay, "health-delay", 0, "how long it takes until the probers know of an endpoint")
+	fs.DurationVar(&c.HealthJitter, "health-jitter", 0, "most that is added to health-delay, evenly")
+	choice(fs, &c.HealthPending, "health-pending", "what is said of an endpoint until then", "absent", "unknown")
 	fs.BoolVar(&c.DrainingHidden, "draining-hidden", false, "leave draining endpoints out of listings")
 	fs.Func("probe", "what may be probed: loopback, any, or a range and where it is: 10.0.0.0/8=127.0.0.0/8 (default loopback)", func(v string) (err error) {
 		c.Dial, err = dialer(v)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestPage: the page lists every flag.
+// TestPage: the page lists every flag, every method and every admin call.
 func TestPage(t *testing.T) {
 	page, err := os.ReadFile("../../../../docs/contributors/fakegce.md")
 	if err != nil {
@@ -95,4 +96,43 @@ func TestPage(t *testing.T) {
 			t.Errorf("docs/contributors/fakegce.md says nothing of --%s", f.Name)
 		}
 	})
+	served := servedOn(string(page))
+	for _, m := range fakegce.Methods() {
+		resource, verb, _ := strings.Cut(m.ID, ".")
+		if text, ok := served[resource]; !ok {
+			t.Errorf("docs/contributors/fakegce.md lists no %s", resource)
+		} else if general := verb == "aggregatedList" || verb == "testIamPermissions"; !general && !regexp.MustCompile(`\b`+verb+`\b`).MatchString(text) {
+			t.Errorf("docs/contributors/fakegce.md does not list %s: %s", m.ID, text)
+		}
+	}
+	admin, err := os.ReadFile("../../admin.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := regexp.MustCompile(`"([A-Z]+) (/_emu/[a-z]+)"`).FindAllStringSubmatch(string(admin), -1)
+	if len(calls) < 12 {
+		t.Fatalf("found only %v in admin.go", calls)
+	}
+	for _, call := range calls {
+		if !regexp.MustCompile("(?m)`" + call[1] + "\\b.*" + call[2]).Match(page) {
+			t.Errorf("docs/contributors/fakegce.md says nothing of %s %s", call[1], call[2])
+		}
+	}
+}
+
+// servedOn are the rows of the page's table of methods, by resource.
+func servedOn(page string) map[string]string {
+	rows := map[string]string{}
+	_, table, _ := strings.Cut(page, "| resource | methods |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, row := range strings.Split(table, "\n") {
+		cells := strings.SplitN(row, "|", 3)
+		if len(cells) < 3 {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`([a-zA-Z]+)`").FindAllStringSubmatch(cells[1], -1) {
+			rows[m[1]] = cells[2]
+		}
+	}
+	return rows
 }
