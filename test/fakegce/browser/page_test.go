@@ -204,6 +204,19 @@ func TestFind(t *testing.T) {
 	p.see(`location.hash === "#project=elsewhere"`)
 }
 
+// TestFindNothingTwice: what is typed on after nothing was found is what the page says it
+// did not find, though the answer is the same.
+func TestFindNothingTwice(t *testing.T) {
+	w := newWorld(t)
+	w.group("web", "")
+	p := open(t, w.base+"/")
+	p.seeText("#canvas", "web")
+	for _, typed := range []struct{ more, all string }{{"none", "none"}, {"such", "nonesuch"}} {
+		p.do(chromedp.SendKeys(chromedp.CSS("#match"), typed.more))
+		p.seeText("#empty", "contains "+typed.all+".")
+	}
+}
+
 // TestNothingYet: an empty emulator says how to fill it, and shows it when that is done.
 func TestNothingYet(t *testing.T) {
 	w := newWorld(t)

@@ -9,7 +9,7 @@ const every = 2000; // milliseconds from an answer to the next question
 const $ = (id) => document.getElementById(id);
 const chosen = { project: "", match: "", node: null, open: new Set() };
 let graph = { projects: [], nodes: [], edges: [], states: {} };
-let answered = ""; // the text of the last answer
+let answered = ""; // the last question and the text of its answer
 let paused = false;
 let timer = 0;
 let asking = null; // an AbortController while a question is under way
@@ -39,9 +39,10 @@ async function ask() {
   clearTimeout(timer);
   asking?.abort();
   const mine = (asking = new AbortController());
+  const asked = question();
   let body = null;
   try {
-    const answer = await fetch(question(), { signal: mine.signal });
+    const answer = await fetch(asked, { signal: mine.signal });
     if (answer.ok) body = await answer.text();
   } catch {
     if (mine.signal.aborted) return; // a later question is under way
@@ -52,8 +53,9 @@ async function ask() {
     return;
   }
   tell(paused ? "Paused" : "Live", "");
-  if (body !== answered) receive(body);
-  answered = body;
+  // Another question may have the same answer, and the page words them differently.
+  if (asked + body !== answered) receive(body);
+  answered = asked + body;
 }
 
 function schedule() {
