@@ -253,3 +253,17 @@ func checkNames(t *testing.T, all []Touched) {
 		}
 	}
 }
+
+// TestTimes: what is no time, or none in UTC, is none; the entry counts all the same.
+func TestTimes(t *testing.T) {
+	for text, known := range map[string]bool{
+		`"2026-11-20T20:50:13.123456Z"`: true, `"9999-12-31T23:59:59Z"`: true,
+		`"9999-12-31T23:59:59-23:59"`: false, `"0000-01-01T00:00:00+23:59"`: false, `"now"`: false, `7`: false,
+	} {
+		e, err := DecodeLogEntry([]byte(`{"timestamp":` + text + `,"resource":{"type":"k8s_cluster"},"protoPayload":{"serviceName":"k8s.io",
+			"methodName":"io.k8s.core.v1.services.update","resourceName":"core/v1/namespaces/shop/services/web"}}`))
+		if touched := Touches(e, rules); err != nil || len(touched) != 1 || touched[0].At.IsZero() == known {
+			t.Errorf("%s: %+v, %v", text, touched, err)
+		}
+	}
+}

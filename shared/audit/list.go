@@ -127,13 +127,16 @@ func partial(err error) bool {
 	return errors.As(err, &mismatch)
 }
 
-// timestamp is an RFC 3339 time, or the zero time when it is anything else.
+// timestamp is an RFC 3339 time, also in UTC, or the zero time when it is anything else.
 type timestamp time.Time
 
 func (t *timestamp) UnmarshalJSON(b []byte) error {
 	var parsed time.Time
-	if parsed.UnmarshalJSON(b) == nil {
-		*t = timestamp(parsed.UTC())
+	if parsed.UnmarshalJSON(b) != nil {
+		return nil
+	}
+	if parsed = parsed.UTC(); parsed.Year() >= 1 && parsed.Year() <= 9999 {
+		*t = timestamp(parsed)
 	}
 	return nil
 }

@@ -97,8 +97,5 @@ func (m ClusterMessage) validate() error {
 	if m.Source == "" {
 		return errors.New("field source is empty; name the sender")
 	}
-	if m.Observed.IsZero() {
-		return errors.New("field observed is zero; set the time of what was seen")
-	}
-	return nil
+	return validTime(m.Observed)
 }

@@ -156,8 +156,8 @@ func (m Message) validate() error {
 	if m.Source == "" {
 		return errors.New("field source is empty; name the sender")
 	}
-	if m.Observed.IsZero() {
-		return errors.New("field observed is zero; set the time of what was seen")
+	if err := validTime(m.Observed); err != nil {
+		return err
 	}
 	if m.Chain < 0 {
 		return fmt.Errorf("field chain is %d; it counts from 0", m.Chain)
@@ -166,6 +166,17 @@ func (m Message) validate() error {
 		return err
 	}
 	return validPods("podsDeleted", m.PodsDeleted)
+}
+
+// validTime: what RFC 3339 has no year for, in UTC, nobody could read again.
+func validTime(observed time.Time) error {
+	if observed.IsZero() {
+		return errors.New("field observed is zero; set the time of what was seen")
+	}
+	if y := observed.UTC().Year(); y < 1 || y > 9999 {
+		return fmt.Errorf("field observed is in the year %d; set the time of what was seen", y)
+	}
+	return nil
 }
 
 // podName is an RFC 1123 subdomain of at most 253 characters.

@@ -142,6 +142,32 @@ func TestReasonIsBounded(t *testing.T) {
 	}
 }
 
+// TestTimesAtTheEnds: what is encoded can be decoded, or is refused before it is sent.
+func TestTimesAtTheEnds(t *testing.T) {
+	for _, text := range []string{"9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59Z", "0001-01-01T00:00:01Z"} {
+		at, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := example
+		m.Observed = at
+		if data, _, err := Encode(m); err == nil {
+			if _, err := DecodeMessage(data); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+		c := ClusterMessage{Cluster: "prod-eu", Reason: ClusterResync, Source: "test", Observed: at}
+		if data, _, err := EncodeCluster(c); err == nil {
+			if _, err := DecodeClusterMessage(data); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	}
+	if _, err := DecodeMessage([]byte(`{"v":1,"cluster":"c","namespace":"n","service":"s","reason":"r","source":"audit","observed":"9999-12-31T23:59:59-23:59","chain":0}`)); err == nil {
+		t.Error("a message that cannot be sent on was taken")
+	}
+}
+
 func FuzzDecodeMessage(f *testing.F) {
 	b, err := os.ReadFile("testdata/message.json")
 	if err != nil {
