@@ -84,7 +84,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := telemetry.WithTrace(r.Context(), r.Header)
-	ctx, cancel := context.WithTimeout(ctx, budget(r.URL.Query().Get("timeout")))
+	// The API server's time began before the body came, however slowly.
+	ctx, cancel := context.WithTimeout(ctx, budget(r.URL.Query().Get("timeout"))-h.Now().Sub(asked))
 	defer cancel()
 	a := h.review(ctx, cluster, request, asked)
 	hinted := false

@@ -1,8 +1,10 @@
 package admission
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -78,6 +80,44 @@ func TestBudget(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowBody: the API server's time runs while the body comes.
+func TestSlowBody(t *testing.T) {
+	var left time.Duration
+	w := newWorld(t, nil)
+	w.Reads = readsUntil(func(ctx context.Context) {
+		deadline, _ := ctx.Deadline()
+		left = time.Until(deadline)
+	})
+	review := w.review("prod/deployment")
+	body := io.MultiReader(bytes.NewReader(review[:10]), reading(func() { w.advance(2 * time.Second) }), bytes.NewReader(review[10:]))
+	r := httptest.NewRequest(http.MethodPost, w.path("prod"), body)
+	r.Header.Set("Content-Type", "application/json")
+	got := httptest.NewRecorder()
+	w.ServeHTTP(got, r)
+	if response := w.valid(review, got); response.AuditAnnotations["missed"] == "" {
+		t.Errorf("got %+v", response)
+	}
+	if left <= 0 || left > 700*time.Millisecond {
+		t.Errorf("%v are left of 2.7 s after 2 s", left)
+	}
+}
+
+// reading does something when it is its turn to be read, and ends.
+type reading func()
+
+func (r reading) Read([]byte) (int, error) { r(); return 0, io.EOF }
+
+// readsUntil are reads that see who asks, and then fail.
+type readsUntil func(ctx context.Context)
+
+func (r readsUntil) Namespace(ctx context.Context, _, _ string, _ time.Time, _ func(mutate.Namespace) bool) (mutate.Namespace, error) {
+	r(ctx)
+	return mutate.Namespace{}, errors.New("not read")
+}
+
+func (readsUntil) Alive(context.Context, string, time.Time) (bool, error) { return false, nil }
+func (readsUntil) Sleep(context.Context, string, time.Time) (bool, error) { return false, nil }
 
 // Invariant 5: whatever goes wrong, the answer is allowed, unchanged, with the reason.
 func TestTrouble(t *testing.T) {
@@ -188,6 +228,11 @@ func TestTheLease(t *testing.T) {
 	step("25 minutes later", time.Minute, false)
 	w.renew("prod", w.clock())
 	step("renewed again", 0, true)
+	w.advance(leaseAge)
+	w.renew("prod", w.clock().Add(100*24*time.Hour))
+	step("renewed in a hundred days, by whoever writes that", leaseAge, false)
+	w.renew("prod", w.clock().Add(time.Minute))
+	step("renewed by a clock that is ahead", 0, true)
 	w.check(w.kube.Cluster("prod").Delete(lease()))
 	step("deleted, but seen lately", time.Second, true)
 	step("deleted", leaseAge, false)

@@ -3,6 +3,7 @@ package mutate
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,10 +66,25 @@ func (v ServiceReview) Decide(others []Service, pol Policy) Result {
 	r.checkNames(now, others)
 	_, status := v.New.Annotations[neg.AnnotationStatus]
 	_, asks := now.Annotations[neg.AnnotationNEG]
-	if v.New.Name != "" && (asks || status || before != nil && before.Annotations[neg.AnnotationNEG] != "") {
+	if v.New.Name != "" && (len(r.Patch) > 0 || v.news()) && (asks || status || before != nil && before.Annotations[neg.AnnotationNEG] != "") {
 		r.Services = []string{v.New.Name}
 	}
 	return r
+}
+
+// news tells whether the write is more than negfleet's own telling of what it did.
+func (v ServiceReview) news() bool {
+	if v.Old == nil || !reflect.DeepEqual(v.New.Spec, v.Old.Spec) {
+		return true
+	}
+	return !maps.Equal(told(v.New.Annotations), told(v.Old.Annotations))
+}
+
+// told are the annotations that others write.
+func told(annotations map[string]string) map[string]string {
+	rest := maps.Clone(annotations)
+	maps.DeleteFunc(rest, func(name, _ string) bool { return slices.Contains(neg.Written, name) })
+	return rest
 }
 
 // eligible tells whether the Service can have groups and may be written to.

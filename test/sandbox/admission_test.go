@@ -5,6 +5,7 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -47,6 +49,7 @@ func TestAdmission(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("own writes", func(t *testing.T) { checkOwnWrites(t, w, client) })
 	t.Run("commands", func(t *testing.T) { checkCommands(t, w, client, filepath.Join(o.Bin, "negfleet")) })
 	t.Run("validating policy", func(t *testing.T) {
 		dyn, err := dynamic.NewForConfig(config)
@@ -55,6 +58,43 @@ func TestAdmission(t *testing.T) {
 		}
 		checkPolicy(t, client, dyn)
 	})
+}
+
+// checkOwnWrites: the API server does not ask about annotations in which negfleet tells what
+// it did, and asks about those of others.
+func checkOwnWrites(t *testing.T, w *sandbox.World, client kubernetes.Interface) {
+	services := client.CoreV1().Services("gated")
+	s := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "told", Annotations: map[string]string{neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`, "a": "1", "b": "2", "c": "3"}},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "told"}, Ports: []corev1.ServicePort{{Port: 80}}},
+	}
+	if _, err := services.Create(t.Context(), s, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	patch := func(name, value string) {
+		body := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, name, value)
+		if _, err := services.Patch(t.Context(), "told", types.MergePatchType, []byte(body), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := func() int {
+		lines, err := w.LogLines("admission", `"reviewed"`, `"resource":"services"`, `"name":"told"`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(lines)
+	}
+	eventually(t, "the Service is asked about", func() bool { return asked() == 1 })
+	for i := range 5 {
+		for _, name := range neg.Written {
+			patch(name, fmt.Sprint(i))
+		}
+	}
+	patch("a", "2")
+	eventually(t, "a user's annotation is asked about", func() bool { return asked() >= 2 })
+	if n := asked(); n != 2 {
+		t.Errorf("asked %d times, want twice: at its creation and about a user's annotation", n)
+	}
 }
 
 // checkCommands: remove ends the asking, register begins it again, rotate follows the key.

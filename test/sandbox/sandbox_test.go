@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 
@@ -150,10 +151,79 @@ func checkGroups(t *testing.T, w *sandbox.World) {
 			}
 		}
 	}
-	line, err := w.LogLine("events", "published keys")
-	if err != nil || line == "" {
-		t.Errorf("the events function published nothing: %v", err)
+	for _, function := range []string{"audit", "events"} {
+		line, err := w.LogLine(function, "published keys")
+		if err != nil || line == "" {
+			t.Errorf("%s published nothing: %v", function, err)
+		}
 	}
+	checkBothWays(t, w)
+}
+
+// checkBothWays: the same writes in both clusters, one told of by its audit webhook and one by
+// a log sink, end in the same groups, step by step to none.
+func checkBothWays(t *testing.T, w *sandbox.World) {
+	pod := func(name string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{
+			TerminationGracePeriodSeconds: new(int64), Containers: []corev1.Container{{Name: "web", Image: "example.com/web:1"}}}}
+	}
+	for _, step := range []struct {
+		what              string
+		do                func(kubernetes.Interface) error
+		groups, endpoints int
+	}{
+		{"a second Pod", func(c kubernetes.Interface) error {
+			_, err := c.CoreV1().Pods("default").Create(t.Context(), pod("more"), metav1.CreateOptions{})
+			return err
+		}, 3, 2},
+		{"the first Pod deleted", func(c kubernetes.Interface) error {
+			return c.CoreV1().Pods("default").Delete(t.Context(), "web", metav1.DeleteOptions{GracePeriodSeconds: new(int64)})
+		}, 3, 1},
+		{"another port", func(c kubernetes.Interface) error {
+			patch := []byte(`{"metadata":{"annotations":{"cloud.google.com/neg":"{\"exposed_ports\":{\"80\":{},\"81\":{}}}"}},"spec":{"ports":[{"name":"http","port":80,"targetPort":8080},{"name":"more","port":81,"targetPort":8081}]}}`)
+			_, err := c.CoreV1().Services("default").Patch(t.Context(), "web", types.MergePatchType, patch, metav1.PatchOptions{})
+			return err
+		}, 6, 2},
+		{"the Service deleted", func(c kubernetes.Interface) error {
+			return c.CoreV1().Services("default").Delete(t.Context(), "web", metav1.DeleteOptions{})
+		}, 0, 0},
+	} {
+		for _, c := range w.Clusters {
+			config, err := c.Config()
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := kubernetes.NewForConfig(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := step.do(client); err != nil {
+				t.Fatalf("%s: %s: %v", c.Name, step.what, err)
+			}
+		}
+		for _, c := range w.Clusters {
+			eventually(t, c.Name+": "+step.what, func() bool {
+				groups, endpoints := groupsOf(t, w, c.UID)
+				return groups == step.groups && endpoints == step.endpoints
+			})
+		}
+	}
+}
+
+// groupsOf counts what the cloud has of default/web of one cluster.
+func groupsOf(t *testing.T, w *sandbox.World, uid string) (groups, endpoints int) {
+	t.Helper()
+	state, err := w.GCE.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := neg.Token(uid, neg.Key{Namespace: "default", Service: "web"})
+	for _, g := range state.Groups {
+		if strings.HasPrefix(g.Name, token) {
+			groups, endpoints = groups+1, endpoints+len(g.Endpoints)
+		}
+	}
+	return groups, endpoints
 }
 
 // checkEnv sources the file as a person does and reaches the cluster by it.

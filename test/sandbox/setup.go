@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,18 +111,25 @@ func (w *World) Grace() time.Duration { return w.opts.Grace }
 // LogLine returns the first line of a function's log that holds all of parts; empty when
 // there is none.
 func (w *World) LogLine(function string, parts ...string) (string, error) {
-	data, err := os.ReadFile(w.Dir.Path("log", function+".log"))
-	if err != nil {
+	lines, err := w.LogLines(function, parts...)
+	if err != nil || len(lines) == 0 {
 		return "", err
 	}
-lines:
-	for line := range strings.Lines(string(data)) {
-		for _, part := range parts {
-			if !strings.Contains(line, part) {
-				continue lines
-			}
-		}
-		return strings.TrimSpace(line), nil
+	return lines[0], nil
+}
+
+// LogLines returns those lines of a function's log that hold all of parts.
+func (w *World) LogLines(function string, parts ...string) ([]string, error) {
+	data, err := os.ReadFile(w.Dir.Path("log", function+".log"))
+	if err != nil {
+		return nil, err
 	}
-	return "", nil
+	var found []string
+	for line := range strings.Lines(string(data)) {
+		lacks := func(part string) bool { return !strings.Contains(line, part) }
+		if !slices.ContainsFunc(parts, lacks) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found, nil
 }
