@@ -124,13 +124,13 @@ func ParseFleet(path string, data []byte) (*Fleet, error) {
 	var wrong *yaml.TypeError
 	switch err := dec.Decode(&raw); {
 	case errors.Is(err, io.EOF):
-		return nil, fmt.Errorf("fleet file %s: empty", path)
+		return nil, fmt.Errorf("%s: empty", path)
 	case errors.As(err, &wrong):
 		for _, e := range wrong.Errors {
 			p.addText(e)
 		}
 	case err != nil:
-		return nil, fmt.Errorf("fleet file %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	fleet := p.fleet(raw)
 	return fleet, errors.Join(p.errs...)
