@@ -107,7 +107,7 @@ func TestSilentCluster(t *testing.T) {
 // TestPodsAndQuotas: Pods that went by the webhook and a quota that is nearly used up are
 // told of, each by a line and by a field of the run's.
 func TestPodsAndQuotas(t *testing.T) {
-	w := newWorldOn(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 5}}, "")
+	w := newWorldOn(t, fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 5}}, "  state: decommissioned\n")
 	w.check(fakekube.Edit(w.cluster, "", "shop", func(ns *corev1.Namespace) { ns.Labels[neg.Inject] = neg.InjectEnabled }))
 	w.check(fakekube.Edit(w.cluster, "shop", "web", func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "web"} }))
 	for name, gates := range map[string][]corev1.PodReadinessGate{"by": nil, "gated": {{ConditionType: neg.GateNEG}}} {

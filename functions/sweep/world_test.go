@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,26 +51,34 @@ type world struct {
 	gce       *gce.Client
 	env       config.Env
 	compute   string // base URL of the cloud
+	api       string // where the clusters answer
 	logs      bytes.Buffer
+	ctx       context.Context            // of requests
+	calls     calls                      // to clusters and cloud
 	messages  map[string][]event.Message // by topic
 	clusters  []event.ClusterMessage
 	publishes error
+	late      bool       // messages are taken after the run's time
+	mu        sync.Mutex // guards messages while runs are side by side
 }
 
 // newWorld has c2's entry say more.
 func newWorld(t testing.TB, more string) *world {
 	t.Helper()
-	return newWorldOn(t, fakegce.Options{}, more)
+	return newWorldOn(t, fakegce.Options{}, "  state: decommissioned\n"+more)
 }
 
-func newWorldOn(t testing.TB, o fakegce.Options, more string) *world {
+// newWorldOn has c2's entry say what is given, and more clusters.
+func newWorldOn(t testing.TB, o fakegce.Options, c2 string) *world {
 	t.Helper()
-	w := &world{t: t, kube: fakekube.New(), cloud: fakegce.New(o), messages: map[string][]event.Message{}}
+	w := &world{t: t, kube: fakekube.New(), cloud: fakegce.New(o), messages: map[string][]event.Message{}, ctx: t.Context()}
 	w.cluster = w.kube.AddCluster("c1", fakekube.WithUID(alive))
-	api := httptest.NewServer(w.kube)
+	api, cloud := httptest.NewServer(w.calls.before(w.kube)), httptest.NewServer(w.calls.before(w.cloud))
 	t.Cleanup(api.Close)
+	t.Cleanup(cloud.Close)
+	t.Cleanup(w.cloud.Close)
 	w.check(w.cloud.Seed(fakegce.Seed{Projects: []string{"p1"}}))
-	env := config.Env{FleetFile: filepath.Join(t.TempDir(), "fleet.yaml"), ComputeEndpoint: fakegce.ComputeEndpoint(fakegce.Start(t, w.cloud))}
+	env := config.Env{FleetFile: filepath.Join(t.TempDir(), "fleet.yaml"), ComputeEndpoint: fakegce.ComputeEndpoint(cloud.URL)}
 	w.check(os.WriteFile(filepath.Join(filepath.Dir(env.FleetFile), "c1.kubeconfig"), w.cluster.Kubeconfig(api.URL, "negfleet-sweep"), 0o600))
 	w.check(os.WriteFile(filepath.Join(filepath.Dir(env.FleetFile), "c2.kubeconfig"), w.cluster.Kubeconfig("http://127.0.0.1:1", "negfleet-sweep"), 0o600))
 	w.check(os.WriteFile(env.FleetFile, fmt.Appendf(nil, `version: 1
@@ -82,18 +93,26 @@ clusters:
 - name: c2
   uid: %s
   connect: {kubeconfig: c2.kubeconfig}
-  state: decommissioned
-%s`, alive, gone, more), 0o600))
+%s`, alive, gone, c2), 0o600))
 	w.compute = env.ComputeEndpoint
 	var err error
 	w.gce, err = gce.New(t.Context(), gce.Options{Project: "p1", Network: "default", Subnetwork: "default", Endpoint: env.ComputeEndpoint})
 	w.check(err)
-	w.env = env
+	w.env, w.api = env, api.URL
 	now := func() time.Time { return time.Now().Add(time.Hour) }
 	w.Function = &function.Function{Budget: sweep.Budget, Log: telemetry.New(&w.logs, slog.LevelInfo), Project: "demo", Now: now, Publish: w.publish, PublishClusters: w.publishClusters}
 	w.scopes(now)
 	w.fill()
 	return w
+}
+
+// rewrite changes the fleet file.
+func (w *world) rewrite(old, now string) {
+	w.t.Helper()
+	file, err := os.ReadFile(w.env.FleetFile)
+	w.check(err)
+	w.check(os.WriteFile(w.env.FleetFile, []byte(strings.Replace(string(file), old, now, 1)), 0o600))
+	w.scopes(w.Now)
 }
 
 // scopes has the function read the fleet file anew, by that clock.
@@ -144,11 +163,34 @@ func (w *world) check(err error) {
 	}
 }
 
-func (w *world) publish(_ context.Context, topic string, messages ...event.Message) error {
-	if w.publishes == nil {
-		w.messages[topic] = append(w.messages[topic], messages...)
+// A calls is how many calls there were, and what happens at one of them.
+type calls struct {
+	n    atomic.Int64
+	at   int64
+	then func()
+}
+
+func (c *calls) before(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := c.n.Add(1); c.then != nil && n >= c.at {
+			c.then()
+			panic(http.ErrAbortHandler)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (w *world) publish(ctx context.Context, topic string, messages ...event.Message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.publishes != nil {
+		return w.publishes
 	}
-	return w.publishes
+	if err := ctx.Err(); err != nil && !w.late {
+		return err
+	}
+	w.messages[topic] = append(w.messages[topic], messages...)
+	return nil
 }
 
 func (w *world) publishClusters(_ context.Context, messages ...event.ClusterMessage) error {
@@ -158,7 +200,7 @@ func (w *world) publishClusters(_ context.Context, messages ...event.ClusterMess
 
 // post sends a request and returns the answer.
 func (w *world) post(path, body, accept string) *httptest.ResponseRecorder {
-	req := httptest.NewRequest("POST", path, strings.NewReader(body))
+	req := httptest.NewRequest("POST", path, strings.NewReader(body)).WithContext(w.ctx)
 	req.Header.Set("Accept", accept)
 	rec := httptest.NewRecorder()
 	w.ServeHTTP(rec, req)
@@ -192,14 +234,19 @@ func (w *world) removals() []string {
 // look has reconcile look at every key published.
 func (w *world) look() {
 	w.t.Helper()
+	for _, m := range w.messages[event.TopicKeys] {
+		w.check(w.lookAt(m.Key, m.Source == event.SourceSweepGroups))
+	}
+}
+
+// lookAt is an instance of its own that looks at a key.
+func (w *world) lookAt(k neg.Key, thorough bool) error {
 	r := &reconcile.Reconciler{
 		Open: w.Scopes.Open, Publish: func(context.Context, neg.Key, int) error { return nil },
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, Grace: time.Millisecond,
 	}
-	for _, m := range w.messages[event.TopicKeys] {
-		_, err := r.Look(w.t.Context(), m.Key, reconcile.Turn{Began: func() {}, Rereads: func() {}, Thorough: func() bool { return m.Source == event.SourceSweepGroups }})
-		w.check(err)
-	}
+	_, err := r.Look(w.t.Context(), k, reconcile.Turn{Began: func() {}, Rereads: func() {}, Thorough: func() bool { return thorough }})
+	return err
 }
 
 // groups are the names of those in the cloud, sorted, without hashes.

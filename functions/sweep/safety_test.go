@@ -1,0 +1,274 @@
+package sweep_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/test/fakecontainer"
+	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
+)
+
+var left = neg.Key{Cluster: "c1", Namespace: "shop", Service: "left"}
+
+// TestSafety: in the world of TestSweep the group of c1/shop/left goes, and that of c2 if it
+// is to be deleted. Each row does one thing that makes it wrong to delete one of them, or that
+// makes a group look like ours, and the group it is about must stay whatever a run publishes.
+func TestSafety(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world)
+		stays  string // a group
+	}{
+		"a foreign group with our prefix": {func(w *world) { w.foreign("nf1-foreign", "mine") }, "nf1-foreign"},
+		"a foreign group with our token":  {func(w *world) { w.foreign("foreign", "see "+neg.Token(alive, left)) }, "foreign"},
+		"our description with another UID": {func(w *world) {
+			w.foreign("foreign", strings.Replace(neg.OwnerOf(alive, left, 80).Description(), alive, other, 1))
+		}, "foreign"},
+		"our description with another Service": {func(w *world) {
+			w.foreign("foreign", strings.Replace(neg.OwnerOf(alive, left, 80).Description(), "left", "right", 1))
+		}, "foreign"},
+		"our description, cut off": {func(w *world) { w.foreign("foreign", neg.OwnerOf(alive, left, 80).Description()[:80]) }, "foreign"},
+		"a group of GKE's own controller": {func(w *world) {
+			w.foreign("k8s1-foreign", `{"cluster-uid":"`+gone+`","namespace":"shop","service-name":"old","port":"80"}`)
+		}, "k8s1-foreign"},
+
+		"the cluster was made anew under its name": {func(w *world) { w.cluster.SetUID(other) }, "shop-left-80"},
+		"the cluster is missing from the fleet file": {func(w *world) {
+			w.rewrite("name: c1", "name: c3")
+			w.rewrite("uid: "+alive, "uid: "+other)
+		}, "shop-left-80"},
+		"the API server answers 403":      {func(w *world) { w.kube.Inject(fakekube.Fault{Status: 403}) }, "shop-left-80"},
+		"the API server answers 500":      {func(w *world) { w.kube.Inject(fakekube.Fault{Status: 500}) }, "shop-left-80"},
+		"Services are answered with 403":  {func(w *world) { w.kube.Inject(fakekube.Fault{Resource: "services", Status: 403}) }, "shop-left-80"},
+		"Services are answered with 500":  {func(w *world) { w.kube.Inject(fakekube.Fault{Resource: "services", Status: 500}) }, "shop-left-80"},
+		"namespaces are not listed":       {func(w *world) { w.kube.Inject(fakekube.Fault{Verb: "list", Resource: "namespaces", Status: 403}) }, "shop-left-80"},
+		"the API server hangs":            {func(w *world) { w.hang(fakekube.Fault{}) }, "shop-left-80"},
+		"the API server hangs at its UID": {func(w *world) { w.hang(fakekube.Fault{Resource: "namespaces", Nth: 3}) }, "shop-left-80"},
+		"an empty list of Services": {func(w *world) {
+			for _, s := range []string{"default/kubernetes", "shop/web"} {
+				ns, name, _ := strings.Cut(s, "/")
+				w.check(w.cluster.Delete(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}))
+			}
+		}, "shop-left-80"},
+		"an API server restored from last week": {func(w *world) {
+			for i := range 4 { // six keys, five of which it does not know
+				name := fmt.Sprintf("new-%d", i)
+				w.group(name, alive, neg.Key{Cluster: "c1", Namespace: "shop", Service: name})
+			}
+		}, "shop-left-80"},
+		"our clock is behind":               {func(w *world) { w.at(-time.Hour) }, "shop-left-80"},
+		"a group of a moment ago":           {func(w *world) { w.at(0) }, "shop-left-80"},
+		"a foreign backend service uses it": {func(w *world) { w.use(left, "by hand") }, "shop-left-80"},
+		"a foreign backend service uses a gone cluster's": {func(w *world) {
+			w.use(neg.Key{Cluster: "c2", Namespace: "shop", Service: "old"}, "by hand")
+		}, "shop-old-80"},
+		"Services fail on page two": {func(w *world) {
+			for i := range 500 {
+				w.service("shop", fmt.Sprintf("many-%d", i), nil)
+			}
+			w.kube.Inject(fakekube.Fault{Resource: "services", Continued: true, Status: 500})
+		}, "shop-left-80"},
+		"groups fail on page two": {func(w *world) {
+			for i := range 500 {
+				w.foreign(fmt.Sprintf("many-%d", i), "")
+			}
+			w.fail("networkEndpointGroups.aggregatedList", 2)
+		}, "shop-left-80"},
+		"backend services fail on page two": {func(w *world) {
+			for i := range 501 {
+				w.insert("global/backendServices", fmt.Sprintf(`{"name":"many-%d","protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED"}`, i))
+			}
+			w.fail("backendServices.aggregatedList", 2)
+		}, "shop-left-80"},
+		"backend services lack a region": {func(w *world) {
+			w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "backendServices.aggregatedList", Unreachable: "regions/us-central1"}))
+		}, "shop-left-80"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "  gone: delete\n")
+			c.change(w)
+			w.post("/", "", "")
+			w.cloud.ClearFaults()
+			w.kube.ClearFaults()
+			w.look()
+			if !slices.Contains(w.groups(), c.stays) {
+				t.Errorf("%s is gone: %v, published %v", c.stays, w.groups(), w.removals())
+			}
+		})
+	}
+}
+
+// TestWitnesses: a cluster that does not answer is gone only if the container API lists every
+// location, all clusters there are entries of the fleet file, and it is none of them.
+func TestWitnesses(t *testing.T) {
+	const c2 = "  resource: projects/p1/locations/us-central1/clusters/old\n  gone: delete\n"
+	c1 := fakecontainer.Cluster{Project: "p1", Location: "us-central1", Name: "c1"}
+	for name, c := range map[string]struct {
+		clusters []fakecontainer.Cluster
+		fault    fakecontainer.Fault
+		goes     bool
+	}{
+		"proved":                       {[]fakecontainer.Cluster{c1}, fakecontainer.Fault{}, true},
+		"a typo in its location":       {[]fakecontainer.Cluster{c1, {Project: "p1", Location: "us-east1", Name: "old"}}, fakecontainer.Fault{}, false},
+		"a cluster that no entry is":   {[]fakecontainer.Cluster{c1, {Project: "p1", Location: "us-central1", Name: "lab"}}, fakecontainer.Fault{}, false},
+		"it is listed":                 {[]fakecontainer.Cluster{c1, {Project: "p1", Location: "us-central1", Name: "old"}}, fakecontainer.Fault{}, false},
+		"a project without clusters":   {nil, fakecontainer.Fault{}, false},
+		"a list without a zone":        {[]fakecontainer.Cluster{c1}, fakecontainer.Fault{Method: "clusters.list", MissingZones: []string{"us-east1"}}, false},
+		"a list that is forbidden":     {[]fakecontainer.Cluster{c1}, fakecontainer.Fault{Method: "clusters.list", Status: 403}, false},
+		"a container API that is down": {[]fakecontainer.Cluster{c1}, fakecontainer.Fault{Status: 503}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			google := fakecontainer.New(fakecontainer.Options{})
+			w := newWorldOn(t, fakegce.Options{}, c2)
+			w.check(google.Seed(fakecontainer.Seed{Clusters: c.clusters}))
+			if c.fault.Status != 0 || c.fault.MissingZones != nil {
+				w.check(google.AddFaults(c.fault))
+			}
+			w.env.ContainerEndpoint = fakecontainer.Start(t, google)
+			w.scopes(w.Now)
+			w.post("/", "", "")
+			_ = w.lookAt(neg.Key{Cluster: "c2", Namespace: "shop", Service: "old"}, true) // whatever was published
+			w.look()
+			if stays := slices.Contains(w.groups(), "shop-old-80"); stays == c.goes {
+				t.Errorf("c2's group stays: %t\n%s", stays, w.logs.String())
+			}
+		})
+	}
+}
+
+// TestMadeAgain: a Service that is made again after the sweep saw it missing keeps its group.
+func TestMadeAgain(t *testing.T) {
+	w := newWorld(t, "")
+	w.post("/", "", "")
+	if d := cmp.Diff([]string{"c1/shop/left sweep-groups"}, w.removals()); d != "" {
+		t.Fatalf("published (-want +got):\n%s", d)
+	}
+	w.service("shop", "left", map[string]string{neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`})
+	w.look()
+	if !slices.Contains(w.groups(), "shop-left-80") {
+		t.Errorf("groups: %v", w.groups())
+	}
+}
+
+// TestSideBySide: four sweeps at once, and then four looks at everything they published,
+// remove what one would.
+func TestSideBySide(t *testing.T) {
+	w := newWorld(t, "  gone: delete\n")
+	var runs sync.WaitGroup
+	for range 4 {
+		runs.Go(func() {
+			if rec := w.post("/", "", ""); rec.Code != http.StatusOK {
+				t.Errorf("answered %d", rec.Code)
+			}
+		})
+	}
+	runs.Wait()
+	if n := len(w.removals()); n != 8 {
+		t.Errorf("%d published: %v", n, w.removals())
+	}
+	for range 4 {
+		runs.Go(func() {
+			for _, m := range w.messages[event.TopicKeys] {
+				_ = w.lookAt(m.Key, true) // another one may be quicker
+			}
+		})
+	}
+	runs.Wait()
+	w.look()
+	if d := cmp.Diff([]string{"shop-web-80", "stranger"}, w.groups()); d != "" {
+		t.Errorf("groups (-want +got):\n%s", d)
+	}
+}
+
+// TestKilledAnywhere: whichever call a run dies at, what it has published may be removed, and
+// the next run does the rest.
+func TestKilledAnywhere(t *testing.T) {
+	proved := []string{"c1/shop/left sweep-groups", "c2/shop/old sweep-groups"}
+	w := newWorld(t, "  gone: delete\n")
+	for at := int64(1); ; at++ {
+		ctx, kill := context.WithCancel(t.Context())
+		w.ctx, w.messages = ctx, map[string][]event.Message{}
+		w.scopes(w.Now)
+		w.calls.n.Store(0)
+		w.calls.at, w.calls.then = at, kill
+		code := w.post("/", "", "").Code
+		kill()
+		w.calls.then = nil
+		if w.calls.n.Load() < at { // it ended before
+			if d := cmp.Diff(proved, w.removals()); d != "" || code != http.StatusOK || at < 15 {
+				t.Errorf("after %d calls, answered %d (-want +got):\n%s", at, code, d)
+			}
+			return
+		}
+		for _, r := range w.removals() {
+			if !slices.Contains(proved, r) {
+				t.Fatalf("killed at call %d: published %s", at, r)
+			}
+		}
+	}
+}
+
+const other = "99999999-0000-4c1e-8a53-0d6a2f1f8a11"
+
+// at sets the function's clock, an hour ahead otherwise, to the time and some.
+func (w *world) at(d time.Duration) {
+	w.Now = func() time.Time { return time.Now().Add(d) }
+	w.scopes(w.Now)
+}
+
+// hang leaves calls without an answer until the run's time is over. What it publishes then
+// would still be sent.
+func (w *world) hang(f fakekube.Fault) {
+	f.Unreachable = true
+	w.kube.Inject(f)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 300*time.Millisecond)
+	w.t.Cleanup(cancel)
+	w.ctx, w.late = ctx, true
+}
+
+// fail answers the nth call of a verb with an error that is no use to repeat.
+func (w *world) fail(verb string, nth int) {
+	w.t.Helper()
+	w.check(w.cloud.AddFaults(fakegce.Fault{Verb: verb, Nth: nth, Status: http.StatusBadRequest}))
+}
+
+// insert makes something that no client of ours makes.
+func (w *world) insert(path, body string) {
+	w.t.Helper()
+	answer := httptest.NewRecorder()
+	w.cloud.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/compute/v1/projects/p1/"+path, strings.NewReader(body)))
+	if answer.Code != http.StatusOK {
+		w.t.Fatalf("%d: %s", answer.Code, answer.Body)
+	}
+}
+
+// foreign makes a group with a description of somebody else's.
+func (w *world) foreign(name, description string) {
+	w.t.Helper()
+	w.insert("zones/us-central1-a/networkEndpointGroups", fmt.Sprintf(`{"name":%q,"networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, name, description))
+}
+
+// use puts a key's group into a backend service of somebody else's.
+func (w *world) use(k neg.Key, mark string) {
+	w.t.Helper()
+	uid := map[string]string{"c1": alive, "c2": gone}[k.Cluster]
+	w.insert("global/healthChecks", fmt.Sprintf(`{"name":"theirs-%s","type":"TCP"}`, k.Service))
+	w.insert("global/backendServices", fmt.Sprintf(
+		`{"name":"theirs-%[1]s","healthChecks":["global/healthChecks/theirs-%[1]s"],"protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED","backends":[{"group":"projects/p1/zones/us-central1-a/networkEndpointGroups/%[2]s","balancingMode":"RATE","maxRatePerEndpoint":1,"description":%[3]q}]}`,
+		k.Service, neg.GroupName(uid, k, 80), mark))
+}
