@@ -1,6 +1,7 @@
 package sweep_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -56,6 +57,7 @@ type randomCluster struct {
 	name, uid string
 	kind      string          // alive, draining, gone, silent, rebuilt
 	delete    bool            // the fleet file says gone: delete
+	deleteGKE bool            // and gone_gke: delete
 	asks      map[string]bool // whether a Service that exists asks for groups
 	kube      *fakekube.Cluster
 }
@@ -66,14 +68,15 @@ type randomGroup struct {
 	key     neg.Key
 	named   bool // as the Service would have it
 	owned   bool
+	gke     bool // by GKE's own controller, name and description agreeing
 	young   bool
 	used    bool // by somebody else's backend service
 	holds   bool // an endpoint on an instance that is there
 }
 
 func (g *randomGroup) String() string {
-	return fmt.Sprintf("%s; its cluster is %s, gone: delete %t, asked for %t; named %t, owned %t, young %t, used %t, holds %t",
-		g.key, g.cluster.kind, g.cluster.delete, g.cluster.asks[g.key.Service], g.named, g.owned, g.young, g.used, g.holds)
+	return fmt.Sprintf("%s; its cluster is %s, gone: delete %t, gone_gke: delete %t, asked for %t; named %t, owned %t, GKE's %t, young %t, used %t, holds %t",
+		g.key, g.cluster.kind, g.cluster.delete, g.cluster.deleteGKE, g.cluster.asks[g.key.Service], g.named, g.owned, g.gke, g.young, g.used, g.holds)
 }
 
 func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
@@ -121,6 +124,9 @@ func (w *randomWorld) addCluster(i int, kind string, fleet *strings.Builder) {
 	if c.delete {
 		fmt.Fprint(fleet, "  gone: delete\n")
 	}
+	if c.deleteGKE = c.delete && w.IntN(2) == 0; c.deleteGKE {
+		fmt.Fprint(fleet, "  gone_gke: delete\n")
+	}
 	w.check(c.kube.Apply(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}}}))
 	for s := range w.IntN(8) {
 		w.addService(c, fmt.Sprintf("s%d", s), w.IntN(4) > 0)
@@ -143,6 +149,17 @@ func (w *randomWorld) addService(c *randomCluster, name string, asks bool) {
 	w.check(c.kube.Apply(s))
 }
 
+func gkeDescription(uid string, k neg.Key) string {
+	return fmt.Sprintf(`{"cluster-uid":%q,"namespace":%q,"service-name":%q,"port":"80"}`, uid, k.Namespace, k.Service)
+}
+
+// gkeName is what GKE's controller calls a key's group.
+func gkeName(i int, k neg.Key) string {
+	uid8 := fmt.Sprintf("%08d", i)
+	sum := sha256.Sum256([]byte(strings.Join([]string{uid8, k.Namespace, k.Service, "80"}, ";")))
+	return fmt.Sprintf("k8s1-%s-%s-%s-80-%x", uid8, k.Namespace, k.Service, sum[:4])
+}
+
 func (w *randomWorld) addGroup(i int, young bool) {
 	c := w.clusters[w.IntN(len(w.clusters))]
 	g := &randomGroup{cluster: c, key: neg.Key{Cluster: c.name, Namespace: "shop", Service: fmt.Sprintf("s%d", w.IntN(10))}, owned: true, young: young}
@@ -160,9 +177,11 @@ func (w *randomWorld) addGroup(i int, young bool) {
 	case 2:
 		g.owned, description = false, strings.Replace(description, g.key.Service, "else", 1)
 	case 3:
-		g.owned, description = false, fmt.Sprintf(`{"cluster-uid":%q,"namespace":"shop","service-name":%q,"port":"80"}`, c.uid, g.key.Service)
+		g.owned, description = false, gkeDescription(c.uid, g.key)
+	case 4:
+		g.gke, description, name = true, gkeDescription(c.uid, g.key), gkeName(i, g.key)
 	}
-	g.named = !strings.HasPrefix(name, "nf1-random-")
+	g.named = !strings.HasPrefix(name, "nf1-random-") && !g.gke
 	w.groups[name] = g
 	w.foreign(name, description)
 	if w.IntN(6) == 0 {
@@ -232,10 +251,12 @@ func (w *randomWorld) judge(hostile bool) (deleted, kept int) {
 // the sweep from publishing its key; who asks for a look at the key all the same gets one.
 func (w *randomWorld) may(g *randomGroup, hostile bool) bool {
 	c := g.cluster
-	if !g.owned || g.used {
+	if !g.owned || g.used || g.gke && !c.deleteGKE {
 		return false
 	}
 	switch {
+	case g.gke && c.kind != "gone":
+		return false
 	case c.kind == "alive" && c.asks[g.key.Service]:
 		return !g.named
 	case c.kind == "alive":
@@ -257,7 +278,7 @@ func (w *randomWorld) must(g *randomGroup) bool {
 // of are the owned groups of a key.
 func (w *randomWorld) of(k neg.Key) (all []*randomGroup) {
 	for _, g := range w.groups {
-		if g.owned && g.key == k {
+		if g.owned && g.key == k && (!g.gke || g.cluster.kind == "gone" && g.cluster.deleteGKE) {
 			all = append(all, g)
 		}
 	}
@@ -278,7 +299,7 @@ func (w *randomWorld) many(c *randomCluster) bool {
 		}
 	}
 	for _, g := range w.groups {
-		if g.cluster == c && g.owned {
+		if g.cluster == c && g.owned && !g.gke {
 			all[g.key.Service] = true
 			if !c.asks[g.key.Service] {
 				orphaned[g.key] = true

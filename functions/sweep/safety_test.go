@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -151,6 +153,51 @@ func TestWitnesses(t *testing.T) {
 	}
 }
 
+// TestLeftByGKE: what GKE's own controller left of a gone cluster goes by the same way, if the
+// fleet file says so, whoever kept the cluster's groups.
+func TestLeftByGKE(t *testing.T) {
+	const name = "k8s1-01234567-shop-old-80-45d4ba4f"
+	description := func(uid string) string {
+		return `{"cluster-uid":"` + uid + `","namespace":"shop","service-name":"old","port":"80"}`
+	}
+	for title, c := range map[string]struct {
+		more   string // in c2's entry
+		change func(*world)
+		goes   bool
+	}{
+		"to be reported":                           {"", func(*world) {}, false},
+		"only ours to be deleted":                  {"  gone: delete\n", func(*world) {}, false},
+		"to be deleted":                            {"  gone: delete\n  gone_gke: delete\n", func(*world) {}, true},
+		"to be deleted, where GKE kept the groups": {"  gone: delete\n  gone_gke: delete\n  negs: gke\n", func(*world) {}, true},
+		"used by a backend service":                {"  gone: delete\n  gone_gke: delete\n", func(w *world) { w.useGroup(name, "old", neg.BackendMark(other, left)) }, false},
+		"it answers all the same": {"  gone: delete\n  gone_gke: delete\n", func(w *world) {
+			c2 := w.kube.AddCluster("c2", fakekube.WithUID(gone))
+			w.check(os.WriteFile(filepath.Join(filepath.Dir(w.env.FleetFile), "c2.kubeconfig"), c2.Kubeconfig(w.api, "negfleet-sweep"), 0o600))
+		}, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w := newWorld(t, c.more)
+			w.foreign(name, description(gone))
+			w.foreign("custom", description(gone))
+			w.foreign("k8s1-01234567-shop-old-81-45d4ba4f", strings.Replace(description(gone), "80", "81", 1))
+			w.foreign("k8s1-89abcdef-shop-old-80-f9e10c3d", description(alive))
+			c.change(w)
+			w.post("/", "", "")
+			_ = w.lookAt(neg.Key{Cluster: "c2", Namespace: "shop", Service: "old"}, true) // whatever was published
+			w.look()
+			var others []string
+			for _, g := range w.cloud.Groups() {
+				if g.Name == "custom" || strings.HasPrefix(g.Name, "k8s1-") && g.Name != name {
+					others = append(others, g.Name)
+				}
+			}
+			if stays := w.has(name); stays == c.goes || len(others) != 3 {
+				t.Errorf("it stays: %t; others %v, published %v\n%s", stays, others, w.removals(), w.logs.String())
+			}
+		})
+	}
+}
+
 // TestMadeAgain: a Service that is made again after the sweep saw it missing keeps its group.
 func TestMadeAgain(t *testing.T) {
 	w := newWorld(t, "")
@@ -263,12 +310,21 @@ func (w *world) foreign(name, description string) {
 	w.insert("zones/us-central1-a/networkEndpointGroups", fmt.Sprintf(`{"name":%q,"networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, name, description))
 }
 
+// has tells whether the cloud has a group of exactly that name.
+func (w *world) has(name string) bool {
+	return slices.ContainsFunc(w.cloud.Groups(), func(g fakegce.Group) bool { return g.Name == name })
+}
+
 // use puts a key's group into a backend service of somebody else's.
 func (w *world) use(k neg.Key, mark string) {
 	w.t.Helper()
-	uid := map[string]string{"c1": alive, "c2": gone}[k.Cluster]
-	w.insert("global/healthChecks", fmt.Sprintf(`{"name":"theirs-%s","type":"TCP"}`, k.Service))
+	w.useGroup(neg.GroupName(map[string]string{"c1": alive, "c2": gone}[k.Cluster], k, 80), k.Service, mark)
+}
+
+func (w *world) useGroup(group, name, mark string) {
+	w.t.Helper()
+	w.insert("global/healthChecks", fmt.Sprintf(`{"name":"theirs-%s","type":"TCP"}`, name))
 	w.insert("global/backendServices", fmt.Sprintf(
 		`{"name":"theirs-%[1]s","healthChecks":["global/healthChecks/theirs-%[1]s"],"protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED","backends":[{"group":"projects/p1/zones/us-central1-a/networkEndpointGroups/%[2]s","balancingMode":"RATE","maxRatePerEndpoint":1,"description":%[3]q}]}`,
-		k.Service, neg.GroupName(uid, k, 80), mark))
+		name, group, mark))
 }

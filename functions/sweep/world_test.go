@@ -231,11 +231,13 @@ func (w *world) removals() []string {
 	return keys
 }
 
-// look has reconcile look at every key published.
+// look has reconcile look at every key published. What is blocked waits for a person.
 func (w *world) look() {
 	w.t.Helper()
 	for _, m := range w.messages[event.TopicKeys] {
-		w.check(w.lookAt(m.Key, m.Source == event.SourceSweepGroups))
+		if err := w.lookAt(m.Key, m.Source == event.SourceSweepGroups); neg.OutcomeOf(err) != neg.Blocked {
+			w.check(err)
+		}
 	}
 }
 

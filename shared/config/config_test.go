@@ -38,8 +38,8 @@ func TestParseFleet(t *testing.T) {
 	}
 	gates := config.Gates{Waits: config.Waits{Timeout: 10 * time.Minute, Unattached: 10 * time.Minute, Hybrid: 10 * time.Minute}}
 	want := &config.Fleet{Project: "my-project", Network: "default", Subnetwork: "default", Clusters: []config.Cluster{
-		{Name: "prod", UID: "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 7, Project: "my-project", Zones: []neg.Zone{"us-central1-a", "us-central1-b"}, Connect: config.Connect{Kubeconfig: "/etc/negfleet/prod.kubeconfig"}, NEGs: "managed", State: "active", Gone: "report", Policy: "sync", Gates: gates},
-		{Name: "lab", UID: "00000000-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 11, Stated: 15, Project: "lab-project", Connect: config.Connect{Kubeconfig: "/etc/lab"}, NEGs: "gke", State: "draining", Gone: "report", Policy: "observe", Gates: gates},
+		{Name: "prod", UID: "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 7, Project: "my-project", Zones: []neg.Zone{"us-central1-a", "us-central1-b"}, Connect: config.Connect{Kubeconfig: "/etc/negfleet/prod.kubeconfig"}, NEGs: "managed", State: "active", Gone: "report", GoneGKE: "report", Policy: "sync", Gates: gates},
+		{Name: "lab", UID: "00000000-4b9b-4c1e-8a53-0d6a2f1f8a11", Line: 11, Stated: 15, Project: "lab-project", Connect: config.Connect{Kubeconfig: "/etc/lab"}, NEGs: "gke", State: "draining", Gone: "report", GoneGKE: "report", Policy: "observe", Gates: gates},
 	}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -39,6 +39,7 @@ type Cluster struct {
 	State    string         // active, draining or decommissioned
 	Stated   int            // line that says so; 0: none does
 	Gone     string         // report or delete: what becomes of its groups once it is proved gone
+	GoneGKE  string         // the same of the groups that GKE's own controller left
 	Policy   string         // observe, upsert or sync
 	Inject   Inject         // what the admission webhook adds
 	Gates    Gates          // how long readiness gates wait
@@ -109,6 +110,7 @@ type clusterFile struct {
 	NEGs     text        `yaml:"negs"`
 	State    text        `yaml:"state"`
 	Gone     text        `yaml:"gone"`
+	GoneGKE  text        `yaml:"gone_gke"`
 	Policy   text        `yaml:"policy"`
 	Inject   injectFile  `yaml:"inject"`
 	Gates    gatesFile   `yaml:"gates"`
@@ -207,12 +209,16 @@ func (p *problems) cluster(f *Fleet, field string, raw clusterFile) Cluster {
 	c := Cluster{
 		Name: raw.Name.value, UID: raw.UID.value, Line: raw.UID.line, Stated: raw.State.line, Project: raw.Project.value,
 		Connect: connect, Resource: p.resource(raw, connect, field),
-		NEGs:   p.oneOf(raw.NEGs, field+".negs", "managed", "gke"),
-		State:  p.oneOf(raw.State, field+".state", "active", "draining", "decommissioned"),
-		Gone:   p.oneOf(raw.Gone, field+".gone", "report", "delete"),
-		Policy: p.oneOf(raw.Policy, field+".policy", "sync", "observe", "upsert"),
-		Inject: p.inject(raw.Inject, field+".inject"),
-		Gates:  p.gates(raw.Gates, field+".gates"),
+		NEGs:    p.oneOf(raw.NEGs, field+".negs", "managed", "gke"),
+		State:   p.oneOf(raw.State, field+".state", "active", "draining", "decommissioned"),
+		Gone:    p.oneOf(raw.Gone, field+".gone", "report", "delete"),
+		GoneGKE: p.oneOf(raw.GoneGKE, field+".gone_gke", "report", "delete"),
+		Policy:  p.oneOf(raw.Policy, field+".policy", "sync", "observe", "upsert"),
+		Inject:  p.inject(raw.Inject, field+".inject"),
+		Gates:   p.gates(raw.Gates, field+".gates"),
+	}
+	if c.GoneGKE == "delete" && c.Gone != "delete" {
+		p.add(raw.GoneGKE.line, field+".gone_gke", "delete needs gone: delete")
 	}
 	c.Project = cmp.Or(c.Project, c.Resource.Project, f.Project)
 	for i, z := range raw.Zones {

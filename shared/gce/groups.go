@@ -49,6 +49,24 @@ func (c *Client) OwnedIn(ctx context.Context, uid string, page func([]neg.OwnedG
 	})
 }
 
+// LeftByGKE lists, otherwise as Owned, the groups that GKE's own controller of the cluster
+// with that kube-system UID made for a Service: name and description say so, and agree.
+func (c *Client) LeftByGKE(ctx context.Context, uid, namespace, service string) (groups []neg.ListedGroup, err error) {
+	err = c.described(ctx, uid, func(list *compute.NetworkEndpointGroupAggregatedList) error {
+		for _, g := range listed(list) {
+			o, ok := neg.ParseGKEOwner(g.Description)
+			if ok && o.UID == uid && o.Namespace == namespace && o.Service == service && o.Named(g.Name) {
+				groups = append(groups, g)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return groups, nil
+}
+
 // GroupsNaming hands on, page by page, the groups of the project, whoever's and of whatever
 // type, whose description holds text; otherwise it is as Owned. The zone of a group that is
 // in none is its region, or global.

@@ -1,7 +1,10 @@
 package neg
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -19,6 +22,24 @@ type GKEOwner struct {
 	UID       string `json:"cluster-uid"` // of the kube-system namespace
 	Namespace string `json:"namespace"`
 	Service   string `json:"service-name"`
+	Port      string `json:"port"`
+}
+
+// gkePrefix begins the names of its groups.
+const gkePrefix = "k8s1-"
+
+// Named tells whether a group's name is the one that the controller made for what the
+// description says: k8s1-<uid8>-…-<hash8>, where the hash is over
+// "uid8;namespace;service;port" and uid8 is of an identity of the controller's own
+// (https://github.com/kubernetes/ingress-gce/blob/master/pkg/utils/namer). Custom names prove
+// nothing.
+func (o GKEOwner) Named(name string) bool {
+	uid8, rest, ok := strings.Cut(strings.TrimPrefix(name, gkePrefix), "-")
+	if !ok || !strings.HasPrefix(name, gkePrefix) || o.Port == "" {
+		return false
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{uid8, o.Namespace, o.Service, o.Port}, ";")))
+	return strings.HasSuffix(rest, "-"+hex.EncodeToString(sum[:])[:8])
 }
 
 // ParseGKEOwner reads such a description; ok is false when it is none.

@@ -65,6 +65,19 @@ func (Gone) RemoveFinalizer(context.Context, *neg.Service, string, map[string]st
 // Note has nobody to tell.
 func (Gone) Note(context.Context, *neg.Service, neg.Note) error { return nil }
 
+// leftByGKE are the groups that GKE's own controller left of a gone cluster, where the fleet
+// file wants those deleted too. Any backend service that uses one is somebody else's.
+func (l *look) leftByGKE(ctx context.Context) (groups []neg.Group, err error) {
+	if !l.scope.Gone || !l.scope.GKE {
+		return nil, nil
+	}
+	left, err := l.scope.Cloud.LeftByGKE(ctx, l.scope.UID, l.key.Namespace, l.key.Service)
+	for _, g := range left {
+		groups = append(groups, neg.Group{GroupID: g.GroupID})
+	}
+	return groups, err
+}
+
 // proveLeft asks, of what a gone cluster left, whether it serves nobody any more: the
 // instances of its endpoints are gone, and no backend service of somebody else's uses it.
 func (l *look) proveLeft(ctx context.Context) error {

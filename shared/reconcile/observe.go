@@ -235,6 +235,11 @@ func (l *look) observeOwned(ctx context.Context, names map[int32]string, whole b
 			empty = append(empty, g)
 		}
 	}
+	more, err := l.leftByGKE(ctx)
+	if err != nil {
+		return err
+	}
+	holding = append(holding, more...)
 	found, err := l.list(ctx, holding)
 	if err != nil {
 		return err

@@ -63,6 +63,8 @@ type Cluster interface {
 type Cloud interface {
 	// Owned lists the groups that carry the token, whole or not at all.
 	Owned(ctx context.Context, token string) ([]neg.OwnedGroup, error)
+	// LeftByGKE lists what GKE's own controller of a cluster that is gone left of a Service.
+	LeftByGKE(ctx context.Context, uid, namespace, service string) ([]neg.ListedGroup, error)
 	Endpoints(ctx context.Context, id neg.GroupID) (endpoints []neg.Endpoint, exists bool, err error)
 	// Description is whose a group says that it is.
 	Description(ctx context.Context, id neg.GroupID) (description string, exists bool, err error)
@@ -109,7 +111,9 @@ type Scope struct {
 	// Foreign: GKE's own controller keeps the groups; negfleet puts them into backend services.
 	Foreign bool
 	// Gone: Cluster is a Gone one, and what it left goes only where it serves nobody.
-	Gone    bool
+	Gone bool
+	// GKE: what GKE's own controller left of a Gone cluster goes too.
+	GKE     bool
 	Cluster Cluster // nil for a skipped cluster that is gone
 	Cloud   Cloud
 }

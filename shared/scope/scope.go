@@ -82,12 +82,12 @@ func (s *Scopes) of(ctx context.Context, file *config.Fleet, entry config.Cluste
 // Only where the fleet file wants what gone clusters left deleted are the witnesses heard,
 // and only what they prove counts.
 func (s *Scopes) gone(ctx context.Context, file *config.Fleet, entry config.Cluster, err error) (reconcile.Scope, error) {
-	if entry.Gone == "delete" && entry.NEGs == "managed" {
+	if entry.Gone == "delete" && (entry.NEGs == "managed" || entry.GoneGKE == "delete") {
 		prove := func(ctx context.Context) error { return s.proveGone(ctx, entry.Name) }
 		notProved := prove(ctx)
 		if notProved == nil {
 			left, err := s.of(ctx, file, entry, reconcile.Gone{Identity: entry.UID, Prove: prove})
-			left.Gone = true
+			left.Gone, left.GKE, left.Skip = true, entry.GoneGKE == "delete", ""
 			return left, err
 		}
 		if err == nil {

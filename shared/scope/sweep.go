@@ -66,7 +66,7 @@ func (s *Scopes) survey(ctx context.Context, only string) ([]sweep.Cluster, erro
 
 func swept(c config.Cluster, verdict presence.Verdict) sweep.Cluster {
 	out := sweep.Cluster{
-		Name: c.Name, UID: c.UID, Project: c.Project, Gone: c.Gone, Presence: verdict,
+		Name: c.Name, UID: c.UID, Project: c.Project, Gone: c.Gone, GoneGKE: c.GoneGKE, Presence: verdict,
 		Uninjected: skipGates(c), Unlabelled: c.Inject.Unlabelled,
 	}
 	if c.NEGs == "gke" {

@@ -64,6 +64,7 @@ type Use struct {
 type Cluster struct {
 	Name, UID, Project string
 	Gone               string // report or delete: what is done about its groups once it is gone
+	GoneGKE            string // and about those of GKE's own controller
 	Skip               string // why negfleet keeps no groups here; empty: it does
 	Presence           presence.Verdict
 	// Uninjected is why the webhook adds no gates here; empty: it does, where it is asked.

@@ -114,7 +114,7 @@ func (j *judge) resource(p *Project, r Resource) (f Finding, worth bool) {
 	f = Finding{Project: p.Name, Kind: r.Kind, Resource: r.Name}
 	c, o, k, ours := j.owner(r)
 	if !ours {
-		return j.notOurs(f, r, c, o)
+		return j.notOurs(f, p, r, c, o)
 	}
 	f.Key = k
 	switch {
@@ -155,7 +155,7 @@ func (f *Finding) unknown(format string, args ...any) {
 
 // notOurs is a verdict on what no description proves ours. It is worth telling when it
 // looks like ours, or like what a cluster of ours left.
-func (j *judge) notOurs(f Finding, r Resource, c *Cluster, o neg.Owner) (Finding, bool) {
+func (j *judge) notOurs(f Finding, p *Project, r Resource, c *Cluster, o neg.Owner) (Finding, bool) {
 	f.Verdict = Foreign
 	gke, fromGKE := neg.ParseGKEOwner(r.Description)
 	switch {
@@ -169,7 +169,7 @@ func (j *judge) notOurs(f Finding, r Resource, c *Cluster, o neg.Owner) (Finding
 	case c != nil:
 		f.say("its description names cluster %s, but its token does not fit what it says", c.Name)
 	case fromGKE && r.Kind == Group:
-		return j.byGKE(f, r, gke)
+		return j.byGKE(f, p, r, gke)
 	case strings.Contains(r.Description, neg.NamePrefix), strings.Contains(r.Name, "/"+neg.NamePrefix):
 		f.say("its name or description is like ours, but its description does not say whose it is")
 	default:
@@ -179,16 +179,25 @@ func (j *judge) notOurs(f Finding, r Resource, c *Cluster, o neg.Owner) (Finding
 }
 
 // byGKE is about the groups of GKE's own controller. Of a living cluster they are its own.
-func (j *judge) byGKE(f Finding, r Resource, o neg.GKEOwner) (Finding, bool) {
+// Ownership of one that is left is proved by a description with the cluster's UID and by a
+// name that agrees with it.
+func (j *judge) byGKE(f Finding, p *Project, r Resource, o neg.GKEOwner) (Finding, bool) {
 	c := j.clusters[o.UID]
 	if c == nil || c.Presence.Presence != presence.Gone {
 		return f, false
 	}
+	f.Key = neg.Key{Cluster: c.Name, Namespace: o.Namespace, Service: o.Service}
 	f.ofGone(c, r)
 	f.say("GKE's own controller made it for Service %s/%s", o.Namespace, o.Service)
-	if f.Verdict == OrphanOfGone {
-		f.Held = "reported only: negfleet did not make it"
+	switch {
+	case c.Project != p.Name:
+		f.unknown("cluster %s has its groups in project %s, says the fleet file; it is in %s", c.Name, c.Project, p.Name)
+	case f.Key.Validate() != nil || !o.Named(r.Group.Name):
+		f.Held = "reported only: its name is not one that GKE's controller makes for that Service"
+	case c.GoneGKE != "delete":
+		f.Held = fmt.Sprintf("reported only: say gone: delete and gone_gke: delete for cluster %s in the fleet file to have it deleted", c.Name)
 	}
+	f.proveOrphan(j.in.At, p, r, "")
 	return f, true
 }
 

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,25 +156,61 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestLeakOfGKE: what GKE's own controller left of a gone cluster is reported, and what it
-// keeps in a living one is none of our business.
+// TestLeakOfGKE: what GKE's own controller left of a gone cluster is reported, and goes where
+// the fleet file says so and name and description agree. What it keeps in a living one is none
+// of our business.
 func TestLeakOfGKE(t *testing.T) {
-	in := small()
-	r := &in.Projects[0].Resources[1]
-	r.Description = `{"cluster-uid":"` + uid + `","namespace":"shop","service-name":"left","port":"80"}`
-	r.Name = "us-central1-a/k8s1-01234567-shop-left-80-5104b449"
-	if found := Judge(in); len(found) != 1 {
-		t.Errorf("of a living cluster: %+v", found)
-	}
-	gone(&in, "delete")
-	found := Judge(in)
-	if len(found) != 2 || found[1].Verdict != OrphanOfGone || found[1].Held == "" || !strings.Contains(strings.Join(found[1].Evidence, "; "), "GKE's own controller made it for Service shop/left") {
-		t.Errorf("%+v", found)
-	}
-	for _, p := range Publish(in, found, Budget).Publications {
-		if p.Key == left {
-			t.Errorf("published %+v", p)
-		}
+	for name, c := range map[string]struct {
+		change    func(*Inventory, *Resource)
+		verdict   Verdict
+		published bool
+		because   string
+	}{
+		"to be deleted":    {func(*Inventory, *Resource) {}, OrphanOfGone, true, "GKE's own controller made it for Service shop/left"},
+		"to be reported":   {func(in *Inventory, _ *Resource) { in.Clusters[0].GoneGKE = "report" }, OrphanOfGone, false, "say gone: delete and gone_gke: delete"},
+		"of a custom name": {func(_ *Inventory, r *Resource) { r.Group.Name = "left" }, OrphanOfGone, false, "its name is not one"},
+		"of a name for another Service": {func(_ *Inventory, r *Resource) {
+			r.Description = strings.Replace(r.Description, "left", "web", 1)
+		}, OrphanOfGone, false, "its name is not one"},
+		"used by anybody": {func(_ *Inventory, r *Resource) {
+			r.Uses = []Use{{By: "backend service global/x", Mark: neg.BackendMark(uid, left)}}
+		}, InUse, false, "in use by"},
+		"an instance is there": {func(in *Inventory, r *Resource) {
+			r.Size = 1
+			in.Clusters[0].Instances[r.Group] = "instance vm-1 is there"
+		}, Unknown, false, "instance vm-1 is there"},
+		"young":                                   {func(_ *Inventory, r *Resource) { r.Created = now }, Unknown, false, "counts as left over"},
+		"in another project":                      {func(in *Inventory, _ *Resource) { in.Clusters[0].Project = "p2" }, Unknown, false, "in project p2"},
+		"of another cluster":                      {func(_ *Inventory, r *Resource) { r.Description = strings.Replace(r.Description, uid, otherUID, 1) }, 0, false, ""},
+		"of a living cluster":                     {func(in *Inventory, _ *Resource) { in.Clusters[0].Presence.Presence = presence.Alive }, 0, false, ""},
+		"of a cluster nobody knows":               {func(in *Inventory, _ *Resource) { in.Clusters[0].Presence.Presence = presence.Unknown }, 0, false, ""},
+		"of a cluster that drains":                {func(in *Inventory, _ *Resource) { in.Clusters[0].Presence.Presence = presence.Draining }, 0, false, ""},
+		"where GKE kept them, which is its place": {func(in *Inventory, _ *Resource) { in.Clusters[0].Skip = "negs: gke" }, OrphanOfGone, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := small()
+			in.Projects[0].Resources = in.Projects[0].Resources[1:]
+			r := &in.Projects[0].Resources[0]
+			r.Group.Name = "k8s1-01234567-shop-left-80-b061042c"
+			r.Name = r.Group.String()
+			r.Description = `{"cluster-uid":"` + uid + `","namespace":"shop","service-name":"left","port":"80"}`
+			gone(&in, "delete")
+			in.Clusters[0].GoneGKE = "delete"
+			c.change(&in, r)
+			r.Name = r.Group.String()
+			var words string
+			var verdict Verdict
+			found := Judge(in)
+			for _, f := range found {
+				if f.Resource == r.Name {
+					verdict, words = f.Verdict, strings.Join(append(f.Evidence, f.Held), "; ")
+				}
+			}
+			published := slices.ContainsFunc(Publish(in, found, Budget).Publications, func(p Publication) bool { return p.Orphan && p.Thorough })
+			if verdict != c.verdict || published != c.published || !strings.Contains(words, c.because) {
+				t.Errorf("%s, published %t: %s\nwant %s, published %t: %s", verdict, published, words, c.verdict, c.published, c.because)
+			}
+		})
 	}
 }
 

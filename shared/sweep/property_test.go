@@ -24,6 +24,13 @@ func (m maker) sometimes(text string) string {
 	return ""
 }
 
+// gkeName is what GKE's controller calls its groups of a/s1.
+const gkeName = "k8s1-01234567-a-s1-80-a4963150"
+
+func gkeDescription(uid string) string {
+	return fmt.Sprintf(`{"cluster-uid":%q,"namespace":"a","service-name":"s1","port":"80"}`, uid)
+}
+
 func uidOf(i int) string { return fmt.Sprintf("00000000-0000-0000-0000-%012d", i) }
 
 func (m maker) key(cluster int) neg.Key {
@@ -33,7 +40,7 @@ func (m maker) key(cluster int) neg.Key {
 func (m maker) resource(i int) Resource {
 	cluster := m.IntN(5) // the last one is not in the fleet file
 	k := m.key(cluster)
-	description := neg.OwnerOf(uidOf(cluster), k, 80).Description()
+	description, name := neg.OwnerOf(uidOf(cluster), k, 80).Description(), fmt.Sprintf("g%d", i)
 	switch m.IntN(12) {
 	case 0:
 		description = neg.OwnerOf(uidOf(m.IntN(5)), m.key(cluster), 80).Description()[:m.IntN(60)]
@@ -46,9 +53,10 @@ func (m maker) resource(i int) Resource {
 		o.Service = m.key(cluster).Service
 		description = o.Description()
 	case 3:
-		description = fmt.Sprintf(`{"cluster-uid":%q,"namespace":"a","service-name":"s1","port":"80"}`, uidOf(cluster))
+		k, description = neg.Key{Cluster: k.Cluster, Namespace: "a", Service: "s1"}, gkeDescription(uidOf(cluster))
+		name = m.one(gkeName, name)
 	}
-	id := neg.GroupID{Zone: zone, Name: fmt.Sprintf("g%d", i)}
+	id := neg.GroupID{Zone: zone, Name: name}
 	r := Resource{Kind: Group, Name: id.String(), Group: id, Description: description, Size: m.IntN(3), Created: now.Add(time.Duration(m.IntN(120)-20) * time.Minute)}
 	if m.IntN(10) == 0 {
 		r.Created = time.Time{}
@@ -61,7 +69,7 @@ func (m maker) resource(i int) Resource {
 
 func (m maker) cluster(i int) Cluster {
 	c := Cluster{
-		Name: fmt.Sprintf("c%d", i), UID: uidOf(i), Project: fmt.Sprintf("p%d", m.IntN(3)), Gone: m.one("report", "delete"), Skip: m.sometimes("negs: gke"),
+		Name: fmt.Sprintf("c%d", i), UID: uidOf(i), Project: fmt.Sprintf("p%d", m.IntN(3)), Gone: m.one("report", "delete"), GoneGKE: m.one("report", "delete"), Skip: m.sometimes("negs: gke"),
 		Presence: presence.Verdict{Presence: presence.Presence(m.IntN(4))}, Unlisted: m.sometimes("500"),
 		Services: map[neg.Key]Service{}, Endpoints: map[neg.Key]int{}, Instances: map[neg.GroupID]string{},
 	}
@@ -102,13 +110,17 @@ func (m maker) world() Inventory {
 // has the Service not, or not asking.
 func proved(in Inventory, k neg.Key) bool {
 	i := slices.IndexFunc(in.Clusters, func(c Cluster) bool { return c.Name == k.Cluster })
-	if i < 0 || in.Clusters[i].Skip != "" {
+	if i < 0 {
 		return false
 	}
 	c := in.Clusters[i]
 	p := in.Projects[slices.IndexFunc(in.Projects, func(p Project) bool { return p.Name == c.Project })]
 	return p.UsesFailed == "" && slices.ContainsFunc(p.Resources, func(r Resource) bool {
-		mine := r.Description == neg.OwnerOf(c.UID, k, 80).Description()
+		mine := r.Description == neg.OwnerOf(c.UID, k, 80).Description() && c.Skip == ""
+		theirs := r.Description == gkeDescription(c.UID) && r.Group.Name == gkeName && k.Namespace == "a" && k.Service == "s1" && len(r.Uses) == 0
+		if theirs && c.Presence.Presence == presence.Gone && c.GoneGKE == "delete" {
+			mine = true
+		}
 		foreign := slices.ContainsFunc(r.Uses, func(u Use) bool { return u.Mark != neg.BackendMark(c.UID, k) })
 		if !mine || foreign || r.Created.IsZero() || in.At.Sub(r.Created) < MinAge {
 			return false
