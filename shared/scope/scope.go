@@ -82,12 +82,13 @@ func (s *Scopes) of(ctx context.Context, file *config.Fleet, entry config.Cluste
 // Only where the fleet file wants what gone clusters left deleted are the witnesses heard,
 // and only what they prove counts.
 func (s *Scopes) gone(ctx context.Context, file *config.Fleet, entry config.Cluster, err error) (reconcile.Scope, error) {
-	if entry.Gone == "delete" && (entry.NEGs == "managed" || entry.GoneGKE == "delete") {
+	if entry.Gone == "delete" {
 		prove := func(ctx context.Context) error { return s.proveGone(ctx, entry.Name) }
 		notProved := prove(ctx)
 		if notProved == nil {
 			left, err := s.of(ctx, file, entry, reconcile.Gone{Identity: entry.UID, Prove: prove})
-			left.Gone, left.GKE, left.Skip = true, entry.GoneGKE == "delete", ""
+			// Nobody keeps its groups any more, whoever did.
+			left.Gone, left.GKE, left.Foreign, left.Skip = true, entry.GoneGKE == "delete", false, ""
 			return left, err
 		}
 		if err == nil {
@@ -142,7 +143,7 @@ func (s *Scopes) alone(ctx context.Context, c config.Cluster) error {
 
 // skip is why the fleet file keeps negfleet from reconciling a cluster.
 func skip(c config.Cluster) string {
-	if c.State == "decommissioned" && (c.Gone != "delete" || c.NEGs == "gke") {
+	if c.State == "decommissioned" && c.Gone != "delete" {
 		return "the fleet file says state: decommissioned"
 	}
 	return ""

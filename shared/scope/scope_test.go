@@ -113,7 +113,7 @@ func TestEmpty(t *testing.T) {
 		"decommissioned":                     {"  state: decommissioned\n", false, false, false, "", true},
 		"decommissioned, to be deleted":      {"  state: decommissioned\n  gone: delete\n", false, true, true, "", false},
 		"decommissioned, and yet it answers": {"  state: decommissioned\n  gone: delete\n", true, false, false, "ClusterNotProvedGone", false},
-		"decommissioned, of GKE's own":       {"  state: decommissioned\n  gone: delete\n  negs: gke\n", false, false, false, "", true},
+		"decommissioned, of GKE's own":       {"  state: decommissioned\n  gone: delete\n  negs: gke\n", false, true, true, "", false},
 		"decommissioned, GKE's own to go":    {"  state: decommissioned\n  gone: delete\n  gone_gke: delete\n  negs: gke\n", false, true, true, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
