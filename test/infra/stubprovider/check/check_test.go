@@ -37,6 +37,18 @@ output "ids" {
   value       = { for name, topic in google_pubsub_topic.all : name => topic.id }
 }
 `, nil},
+		"what Terraform itself has": {`
+resource "terraform_data" "a" {
+  input = { name = "a" }
+  provisioner "local-exec" {
+    when    = destroy
+    command = "echo ${self.input.name}"
+  }
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+`, nil},
 		"an argument that there is not": {`
 resource "google_pubsub_topic" "a" {
   name  = "a"

@@ -13,8 +13,8 @@ import (
 // given are the names that are there without being declared.
 var given = []string{"each", "count", "self", "path", "terraform"}
 
-// Words of a block that are no references.
-var words = []string{"ignore_changes", "type", "providers"}
+// What these arguments say are words and no references.
+var words = []string{"ignore_changes", "type", "providers", "when", "on_failure"}
 
 // references holds every reference of a body to what is declared.
 func (c *checker) references(body *hclsyntax.Body) {
