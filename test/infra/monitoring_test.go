@@ -404,11 +404,13 @@ func charts(t *testing.T, text string) map[string]query {
 // TestAlertsAreExplained: each alert says where to read what to do, and that is there.
 func TestAlertsAreExplained(t *testing.T) {
 	page := text(t, "docs/operators/monitoring.md")
-	titles := map[string]bool{}
+	titles, conditions := map[string]bool{}, 0
 	for _, r := range monitored(t) {
 		if r.Type != "google_monitoring_alert_policy" {
 			continue
 		}
+		list, _ := r.Values["conditions"].([]any)
+		conditions += len(list)
 		title := strings.TrimPrefix(at(r.Values, "display_name"), "negfleet: ")
 		titles[title] = true
 		if !strings.Contains(page, "\n## "+title+"\n") {
@@ -418,6 +420,9 @@ func TestAlertsAreExplained(t *testing.T) {
 		if content := at(r.Values, "documentation", 0, "content"); !strings.Contains(content, "docs/operators/monitoring.md#"+anchor+")") {
 			t.Errorf("alert %s says %s; want a link to #%s", title, content, anchor)
 		}
+	}
+	if want := fmt.Sprintf("there are %d conditions", conditions); !strings.Contains(page, want) {
+		t.Errorf("docs/operators/monitoring.md does not say %q", want)
 	}
 	for _, heading := range regexp.MustCompile(`(?m)^## (.+)$`).FindAllStringSubmatch(page, -1) {
 		if !titles[heading[1]] && !slices.Contains(besides, heading[1]) {
