@@ -79,7 +79,7 @@ locals {
       for name in keys(local.functions) : "${project} clusters ${name}" => { role = "${project} clusters", function = name }
     }]...),
     { for key, role in local.custom_roles : "${key} ${role.name}" => { role = key, function = role.name } if contains(keys(local.functions), role.name) },
-    { for project in var.network_project[*] : "${project} network reconcile" => { role = "${project} network", function = "reconcile" } },
+    { for project in var.network_project[*] : "${project} network reconcile" => { role = "${project} network", function = "reconcile" } if contains(keys(local.functions), "reconcile") },
   )
 
   # The gateway's rights go by HTTP method, and only these two write to clusters.

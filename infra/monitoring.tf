@@ -117,15 +117,18 @@ resource "google_logging_metric" "metric" {
 }
 
 locals {
+  # Without a push subscription there is that of the dead letters, so that filters stay filters.
+  watched = coalescelist(keys(google_pubsub_subscription.push), [google_pubsub_subscription.dead.name])
+
   counted   = { for name, metric in google_logging_metric.metric : name => "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${metric.name}\"" }
-  delivered = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=one_of(${join(",", [for name in keys(google_pubsub_subscription.push) : "\"${name}\""])})"
+  delivered = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=one_of(${join(",", [for name in local.watched : "\"${name}\""])})"
 
   # above: a sum, or the highest value, over a period that is above a limit for a while. below: a
   # sum that is below it; where nothing is counted there may be a zero or no value at all.
-  # about: the function without which there is nothing to tell.
+  # when: whether there is something to tell of.
   alerts = {
     oldest-key = {
-      about    = null
+      when     = length(local.subscriptions) > 0
       title    = "Oldest unacknowledged message"
       severity = "CRITICAL"
       says     = "A message has waited longer than ${var.alert_thresholds.oldest_key} s: looks fail, or there are too few instances."
@@ -138,7 +141,7 @@ locals {
       }]
     }
     dead-letters = {
-      about    = null
+      when     = true
       title    = "Dead letters"
       severity = "ERROR"
       says     = "Messages were delivered twenty times in vain and wait for a person."
@@ -151,7 +154,7 @@ locals {
       }]
     }
     sweep-failures = {
-      about    = "sweep"
+      when     = length(local.scheduled) > 0
       title    = "Sweep failures"
       severity = "CRITICAL"
       says     = "The sweep fails or does not run, so that nobody repairs what events missed, and nobody renews the Leases."
@@ -176,7 +179,7 @@ locals {
       ]
     }
     unknown-scopes = {
-      about    = "sweep"
+      when     = length(local.scheduled) > 0
       title    = "Unknown scopes"
       severity = "WARNING"
       says     = "Two sweeps in half an hour could not read all projects and clusters; what they did not read is not judged."
@@ -189,7 +192,7 @@ locals {
       }]
     }
     missed-injections = {
-      about    = null
+      when     = true
       title    = "Missed injections"
       severity = "WARNING"
       says     = "Pods were made without a readiness gate. A gate cannot be added later: roll out once more."
@@ -210,7 +213,7 @@ locals {
       ]
     }
     blocked-keys = {
-      about    = "reconcile"
+      when     = contains(keys(local.functions), "reconcile")
       title    = "Blocked keys"
       severity = "WARNING"
       says     = "Looks wait for a person or another system. The reason says for whom."
@@ -223,7 +226,7 @@ locals {
       }]
     }
     stale-lease = {
-      about    = "sweep"
+      when     = length(local.scheduled) > 0
       title    = "Stale Lease"
       severity = "ERROR"
       says     = "Nobody has renewed a cluster's Lease, or no webhook believes it. After 25 minutes its Pods get no gate."
@@ -244,7 +247,7 @@ locals {
       ]
     }
     quota-headroom = {
-      about    = "reconcile"
+      when     = contains(keys(local.functions), "reconcile")
       title    = "Quota headroom"
       severity = "WARNING"
       says     = "Something was not made for want of quota."
@@ -262,7 +265,7 @@ locals {
 # A new metric can be alerted on only some minutes later (hashicorp/terraform-provider-google#11102).
 # By the subscriptions that they name, alerts come after the functions, whose builds take that long.
 resource "google_monitoring_alert_policy" "alert" {
-  for_each = { for name, alert in local.alerts : name => alert if var.monitoring && (alert.about == null || contains(keys(local.functions), coalesce(alert.about, "-"))) }
+  for_each = { for name, alert in local.alerts : name => alert if var.monitoring && alert.when }
 
   project               = var.project
   display_name          = "negfleet: ${each.value.title}"

@@ -161,11 +161,19 @@ var lastState []resource
 func monitored(t *testing.T) []resource {
 	t.Helper()
 	if lastState == nil {
-		w := newWorkspace(t)
-		w.settings(map[string]any{"project": "my-project", "region": "europe-west1", "fleet_file": absolute(t, "test/deploy/testdata/fleet.yaml")})
-		lastState = w.applied()
+		lastState = applied(t, nil)
 	}
 	return lastState
+}
+
+// applied is the state of a deployment with some settings of its own.
+func applied(t *testing.T, settings map[string]any) []resource {
+	t.Helper()
+	w := newWorkspace(t)
+	all := map[string]any{"project": "my-project", "region": "europe-west1", "fleet_file": absolute(t, "test/deploy/testdata/fleet.yaml")}
+	maps.Copy(all, settings)
+	w.settings(all)
+	return w.applied()
 }
 
 // platform are the metrics of Google's own that alerts and charts use: their resource, and the
@@ -219,13 +227,15 @@ func TestMetrics(t *testing.T) {
 // subscriptions, functions and jobs that are made.
 func TestWatched(t *testing.T) {
 	state := monitored(t)
-	queries := queries(t, state)
-	if len(queries) < 20 {
-		t.Fatalf("alerts and charts have %d queries", len(queries))
+	if n := len(queries(t, state)); n < 20 {
+		t.Fatalf("alerts and charts have %d queries", n)
 	}
-	for what, q := range queries {
-		if problem := q.wrong(state); problem != "" {
-			t.Errorf("%s: %s: %s", what, q.filter, problem)
+	few := applied(t, map[string]any{"functions_list": absolute(t, "test/deploy/testdata/admission.list")})
+	for _, state := range [][]resource{state, few} {
+		for what, q := range queries(t, state) {
+			if problem := q.wrong(state); problem != "" {
+				t.Errorf("%s: %s: %s", what, q.filter, problem)
+			}
 		}
 	}
 }
