@@ -9,6 +9,7 @@ CLUSTERS   ?= 1
 NODES      ?= 6
 ARGS       ?=
 SEEDS      ?= 1..20
+VERSION    ?= v0.0.0-dev
 FUZZTIME   ?= 30s
 TESTFLAGS  := -race -shuffle=on -timeout=20m
 
@@ -61,7 +62,19 @@ lint: ## gofmt, vet, staticcheck
 	@cd test/conformance/cloudprovider && CGO_ENABLED=0 ../../../$(BIN)/staticcheck ./...
 	@cd test/fakegce/browser && ../../../$(BIN)/staticcheck ./...
 
+vulncheck: ## known vulnerabilities that what ships reaches; asks vuln.go.dev, or VULNDB=file:///FOLDER
+	@scripts/vulncheck
+
+licenses: ## rewrite docs/licenses.md, the licences of all that ships
+	@mkdir -p build && go run ./test/licenses/cmd/licenses >build/licenses.md && mv build/licenses.md docs/licenses.md
+
+sbom: build ## software bills of materials of the command and the functions, in build/sbom
+	@for each in negfleet function admission; do scripts/sbom $(BIN)/$$each $(VERSION) build/sbom/$$each.cdx.json && echo build/sbom/$$each.cdx.json; done
+
+release: ## what is released of VERSION=v1.2.3, in build/release; publishes nothing
+	@scripts/release $(VERSION)
+
 clean: ## remove what was built
 	rm -rf .sandbox build
 
-.PHONY: help demo sandbox build controlplane test test-fast golden fuzz storm bench stage lint clean
+.PHONY: help demo sandbox build controlplane test test-fast golden fuzz storm bench stage lint vulncheck licenses sbom release clean

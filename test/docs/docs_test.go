@@ -172,10 +172,12 @@ func TestReasons(t *testing.T) {
 func TestDependencies(t *testing.T) {
 	direct := matches(t, []string{"go.mod", "test/controlplane/go.mod", "test/conformance/cloudprovider/go.mod", "test/fakegce/browser/go.mod", "test/infra/stubprovider/go.mod"}, `(?m)^\t(\S+\.\S+/\S+) v[^ \n]+$`)
 	// A tool is a package; its module is required beside it.
-	for _, tool := range matches(t, []string{"test/lint/go.mod"}, `(?m)^tool (\S+)$`) {
-		for _, module := range matches(t, []string{"test/lint/go.mod"}, `(?m)^\t(\S+) v\S+ // indirect$`) {
-			if strings.HasPrefix(tool, module+"/") {
-				direct = append(direct, module)
+	for _, file := range []string{"test/lint/go.mod", "test/supply/go.mod"} {
+		for _, tool := range matches(t, []string{file}, `(?m)^(?:tool |\t)(\S+/cmd/\S+)$`) {
+			for _, module := range matches(t, []string{file}, `(?m)^\t(\S+) v\S+ // indirect$`) {
+				if strings.HasPrefix(tool, module+"/") {
+					direct = append(direct, module)
+				}
 			}
 		}
 	}

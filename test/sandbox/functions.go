@@ -51,6 +51,7 @@ func (w *World) startPubSub(ctx context.Context) error {
 		Subscriptions: []pubsub.Subscription{
 			push(event.TopicAudit, "events", "/"), push(event.TopicNotifications, "events", "/"), push(event.TopicKeys, "reconcile", "/"),
 			push(event.TopicGates, "readiness", "/"), push(event.TopicClusters, "sweep", "/clusters"),
+			{Topic: event.TopicDead, Name: event.TopicDead}, // pulled by negfleet replay
 		},
 	})
 	if err != nil {
