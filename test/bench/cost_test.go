@@ -3,6 +3,8 @@ package bench
 import (
 	"math"
 	"testing"
+
+	"github.com/negfleet/negfleet/test/costs"
 )
 
 // least is the least time that an instance is billed for, in seconds: one request that no
@@ -24,15 +26,12 @@ type load struct {
 // load balancers are not in it.
 func (l load) dollars() float64 {
 	const (
-		million  = 1e6
-		request  = 0.40 / million
-		vcpu     = 2.4e-5 // a second
-		gib      = 2.5e-6 // a second
-		tebibyte = 40.0
-		least    = 1000 // bytes that a message is counted as
+		million = 1e6
+		least   = 1000 // bytes that a message is counted as
 	)
-	run := l.requests * (request + l.billed*(vcpu*l.cpu+gib*l.memory))
-	messages := (l.published + l.delivered) * math.Max(l.bytes, least) * tebibyte / (1 << 40)
+	p := costs.List
+	run := l.requests * (p.Request + l.billed*(p.VCPU*l.cpu+p.GiB*l.memory))
+	messages := (l.published + l.delivered) * math.Max(l.bytes, least) * p.TiB / (1 << 40)
 	return million * (run + messages)
 }
 
