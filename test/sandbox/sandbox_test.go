@@ -100,6 +100,7 @@ func TestTwoClusters(t *testing.T) {
 	t.Run("groups of both", func(t *testing.T) { checkGroups(t, w) })
 	t.Run("clusters", func(t *testing.T) { checkClusterMessages(t, w) })
 	t.Run("missed injection", func(t *testing.T) { checkMissedInjection(t, w) })
+	t.Run("the README's commands", func(t *testing.T) { checkReadme(t, w) })
 	t.Run("doctor", func(t *testing.T) { checkDoctor(t, w) })
 	t.Run("env", func(t *testing.T) { checkEnv(t, w) })
 	t.Run("audit", func(t *testing.T) { checkAudit(t, w) })
