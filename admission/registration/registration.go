@@ -124,17 +124,18 @@ func Read(ctx context.Context, config *rest.Config) (*Registered, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get MutatingWebhookConfiguration %s: %w", Name, err)
 	}
-	for _, w := range found.Webhooks {
-		r := &Registered{CA: w.ClientConfig.CABundle, FailurePolicy: string(registrationv1.Fail)} // the API's default
-		if w.ClientConfig.URL != nil {
-			r.URL = *w.ClientConfig.URL
-		}
-		if w.FailurePolicy != nil {
-			r.FailurePolicy = string(*w.FailurePolicy)
-		}
-		return r, nil
+	if len(found.Webhooks) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	w := found.Webhooks[0]                                                                    // all are of one function
+	r := &Registered{CA: w.ClientConfig.CABundle, FailurePolicy: string(registrationv1.Fail)} // the API's default
+	if w.ClientConfig.URL != nil {
+		r.URL = *w.ClientConfig.URL
+	}
+	if w.FailurePolicy != nil {
+		r.FailurePolicy = string(*w.FailurePolicy)
+	}
+	return r, nil
 }
 
 func pathOf(c *registrationv1.MutatingWebhookConfiguration) string {

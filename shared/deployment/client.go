@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/api/cloudfunctions/v2"
 	"google.golang.org/api/cloudresourcemanager/v1"
 	"google.golang.org/api/cloudscheduler/v1"
@@ -139,19 +138,6 @@ func disabled(err *googleapi.Error) bool {
 		}
 	}
 	return false
-}
-
-// width is how many calls of one kind run at once.
-const width = 8
-
-// each calls do for all of n, some at once.
-func each(n int, do func(i int)) {
-	var g errgroup.Group
-	g.SetLimit(width)
-	for i := range n {
-		g.Go(func() error { do(i); return nil })
-	}
-	_ = g.Wait() // none fails
 }
 
 // A clock notes by how much the answers' Date is ahead of this machine's time. A Date has

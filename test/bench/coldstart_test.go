@@ -63,8 +63,8 @@ func buildFunction(t *testing.T, root string, f tree.Function) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	measured(t, f.Name+"-program", float64(info.Size())/1e6, 0, "MB")
-	measured(t, f.Name+"-packages", float64(packages), 0, "packages")
+	measured(t, "start-"+f.Name+"-program", float64(info.Size())/1e6, 0, "MB")
+	measured(t, "start-"+f.Name+"-packages", float64(packages), 0, "packages")
 	return program
 }
 
@@ -103,8 +103,8 @@ func measureStart(t *testing.T, f tree.Function, program string) {
 	}
 	slices.Sort(took)
 	slices.Sort(peak)
-	measured(t, f.Name+"-first-answer", milliseconds(took[starts/2]), 100, "ms")
-	measured(t, f.Name+"-first-rss", peak[starts/2], 0, "MiB")
+	measured(t, "start-"+f.Name+"-answer", milliseconds(took[starts/2]), 100, "ms")
+	measured(t, "start-"+f.Name+"-rss", peak[starts/2], 0, "MiB")
 }
 
 // firstAnswer is how long a new process takes to answer, and the memory that it holds then.
