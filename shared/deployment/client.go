@@ -30,12 +30,9 @@ import (
 	"github.com/negfleet/negfleet/shared/doctor"
 )
 
-// readOnly is all that a reader's credentials are asked for. To act as another account takes
-// more, and only then is it asked for.
-const (
-	readOnly = "https://www.googleapis.com/auth/cloud-platform.read-only"
-	platform = "https://www.googleapis.com/auth/cloud-platform"
-)
+// platform is the scope of the credentials. A narrower one is not to be had: Pub/Sub, Cloud
+// Functions, Cloud Scheduler and IAM take none that only reads.
+const platform = "https://www.googleapis.com/auth/cloud-platform"
 
 // callTimeout bounds one call.
 const callTimeout = 15 * time.Second
@@ -101,11 +98,7 @@ func transport(ctx context.Context, o Options) (http.RoundTripper, error) {
 	if o.Endpoint != "" {
 		return http.DefaultTransport, nil
 	}
-	scope := readOnly
-	if o.Impersonate {
-		scope = platform
-	}
-	return htransport.NewTransport(ctx, http.DefaultTransport, option.WithScopes(scope))
+	return htransport.NewTransport(ctx, http.DefaultTransport, option.WithScopes(platform))
 }
 
 // missing tells whether an error says that there is no such thing.
