@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/negfleet/negfleet/infra"
+	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/doctor"
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
@@ -151,6 +152,9 @@ func (c *consultation) rights(ctx context.Context) []doctor.Rights {
 			all = append(all, doctor.Rights{Function: "negfleet-" + f.Name, Project: project, Account: c.account(f.Name), Want: want})
 		}
 	}
+	if host, shared := c.sharedVPC(); shared {
+		all = append(all, doctor.Rights{Function: "negfleet-reconcile", Project: host, Account: c.account("reconcile"), Want: rolePermissions("network")})
+	}
 	var g errgroup.Group
 	g.SetLimit(8)
 	for i := range all {
@@ -161,6 +165,14 @@ func (c *consultation) rights(ctx context.Context) []doctor.Rights {
 	}
 	_ = g.Wait() // none fails
 	return all
+}
+
+// sharedVPC is the project of the network, where that is no project of a cluster.
+func (c *consultation) sharedVPC() (host string, shared bool) {
+	_, rest, _ := strings.Cut(c.file.Network, "projects/")
+	host, _, _ = strings.Cut(rest, "/")
+	own := slices.ContainsFunc(c.clusters, func(k config.Cluster) bool { return k.Project == host })
+	return host, host != "" && !own
 }
 
 // account is the service account that scripts/deploy gives a function.
@@ -237,13 +249,15 @@ func (c *consultation) gkeProjects() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// jobs asks the Scheduler in the region of the functions.
+// jobs asks the Scheduler in the region of what it calls.
 func (c *consultation) jobs(ctx context.Context, functions doctor.Read[map[string]doctor.Deployed]) doctor.Read[map[string]doctor.Job] {
 	if functions.Gap != nil {
 		return doctor.Without[map[string]doctor.Job](*functions.Gap)
 	}
-	for _, f := range functions.Value {
-		return c.google.Jobs(ctx, c.env.PubSubProject, f.Region)
+	for _, f := range c.expected {
+		if at, there := functions.Value[f.Name]; there && slices.Contains(f.Receives, doctor.Source{}) {
+			return c.google.Jobs(ctx, c.env.PubSubProject, at.Region)
+		}
 	}
-	return doctor.Got(map[string]doctor.Job{})
+	return doctor.Got(map[string]doctor.Job{}) // without the function nobody could be called
 }

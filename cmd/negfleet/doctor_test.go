@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -257,6 +258,17 @@ func TestDoctorBeforeAnything(t *testing.T) {
 	seedGKE(t, gke, `{"addonsConfig":{"httpLoadBalancing":{"disabled":true}},"ipAllocationPolicy":{"useIpAliases":true}}`)
 	_, found = examined(t, w)
 	holds(t, found, map[string]string{"add-on c1": "ok: off", "egress c1": "ok: ", "vpc-native c1": "ok: by alias addresses"})
+}
+
+// TestDoctorSharedVPC: reconcile needs the network of another project.
+func TestDoctorSharedVPC(t *testing.T) {
+	w, _, _ := withAPIs(t)
+	file := w.env["NEGFLEET_FLEET"]
+	text, err := os.ReadFile(file)
+	w.check(err)
+	w.check(os.WriteFile(file, bytes.Replace(text, []byte("network: default"), []byte("network: projects/host/global/networks/shared"), 1), 0o600))
+	_, found := examined(t, w)
+	holds(t, found, map[string]string{"roles negfleet-reconcile in host": "problem: lacks compute.networks.use, compute.subnetworks.use"})
 }
 
 func seedGKE(t *testing.T, gke *fakecontainer.Server, text string) {
