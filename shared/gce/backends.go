@@ -19,7 +19,11 @@ const maxBackends = 50
 // is in it already stays as it is, whoever put it there.
 func (c *Client) AddBackends(ctx context.Context, id neg.BackendServiceID, mark string, backends []neg.Backend) error {
 	what := "add backends to backend service " + id.String()
-	return c.changeEntries(ctx, what, id, time.Time{}, func(entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error) {
+	return c.changeEntries(ctx, what, id, time.Time{}, func(o object, entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error) {
+		// https://cloud.google.com/load-balancing/docs/negs/zonal-neg-concepts
+		if o.text("loadBalancingScheme") == "INTERNAL" {
+			return nil, neg.Block("SchemeNotSupported", "%s: its scheme is INTERNAL, that of a passthrough load balancer, which takes no groups of Pods; name one of another scheme", what)
+		}
 		for _, b := range backends {
 			if _, there := at[b.Group]; there {
 				continue
@@ -45,7 +49,7 @@ func (c *Client) AddBackends(ctx context.Context, id neg.BackendServiceID, mark 
 // and get it.
 func (c *Client) UpdateBackends(ctx context.Context, id neg.BackendServiceID, mark string, backends []neg.Backend) error {
 	what := "update backends of backend service " + id.String()
-	return c.changeEntries(ctx, what, id, time.Time{}, func(entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error) {
+	return c.changeEntries(ctx, what, id, time.Time{}, func(_ object, entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error) {
 		for _, b := range backends {
 			i, there := at[b.Group]
 			if !there {
@@ -76,7 +80,7 @@ func (c *Client) UpdateBackends(ctx context.Context, id neg.BackendServiceID, ma
 // stay. A backend service that is gone is success.
 func (c *Client) RemoveBackends(ctx context.Context, id neg.BackendServiceID, mark string, groups []neg.GroupID, notAfter time.Time) error {
 	what := "remove backends from backend service " + id.String()
-	err := c.changeEntries(ctx, what, id, notAfter, func(entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error) {
+	err := c.changeEntries(ctx, what, id, notAfter, func(_ object, entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error) {
 		kept := []json.RawMessage{} // an empty list, not none: a patch without one changes nothing
 		for i, raw := range entries {
 			var entry object
@@ -97,7 +101,7 @@ func (c *Client) RemoveBackends(ctx context.Context, id neg.BackendServiceID, ma
 	return err
 }
 
-type entriesChange func(entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error)
+type entriesChange func(o object, entries []json.RawMessage, at map[neg.GroupID]int) ([]json.RawMessage, error)
 
 // changeEntries sends the list of backends alone; entries that change leaves are sent byte
 // for byte as they were read.
@@ -119,7 +123,7 @@ func (c *Client) changeEntries(ctx context.Context, what string, id neg.BackendS
 				at[group] = i
 			}
 		}
-		after, err := change(slices.Clone(before), at)
+		after, err := change(o, slices.Clone(before), at)
 		if err != nil || slices.EqualFunc(before, after, func(a, b json.RawMessage) bool { return string(a) == string(b) }) {
 			return nil, err
 		}

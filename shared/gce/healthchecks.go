@@ -80,8 +80,11 @@ func (c *Client) UpdateHealthCheck(ctx context.Context, id neg.HealthCheckID, f 
 // DeleteHealthCheck deletes one, after nothing uses it any more. One that is gone is success.
 func (c *Client) DeleteHealthCheck(ctx context.Context, id neg.HealthCheckID, notAfter time.Time) error {
 	err := c.write(ctx, "delete health check "+id.String(), http.MethodDelete, checkPath(id)+"/"+id.Name, nil, notAfter)
-	if kindOf(err) == missing {
+	switch kindOf(err) {
+	case missing:
 		return nil
+	case inUse:
+		return neg.Block("HealthCheckInUse", "%w", err)
 	}
 	return err
 }

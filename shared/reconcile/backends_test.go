@@ -262,32 +262,80 @@ func TestNotByAutoneg(t *testing.T) {
 	w.wantBalancers("his stays", "backendServices shop", lines[0], "healthChecks theirs")
 }
 
-// TestBackendTrouble: what is wrong with backends is told, and Pods are attached all the same.
+// TestBackendTrouble: what is wrong with backends is told, with what to do, and Pods are
+// attached all the same. Where it can be put right, the next look finishes what this one
+// began.
 func TestBackendTrouble(t *testing.T) {
-	for _, tc := range []struct{ name, annotation, value, reason string }{
-		{"no such backend service", neg.AnnotationAutoneg, autone, "BackendServiceNotFound"},
-		{"unreadable", neg.AnnotationBackendService, `{"80":{"timeout":1}}`, "InvalidAnnotation"},
-		{"unreadable for autoneg", neg.AnnotationAutoneg, `{"backend_services":{"80":[{"name":"shop"}]}}`, "InvalidAnnotation"},
-		{"not fitting", neg.AnnotationBackendService, `{"80":{"capacityScaler":0.01}}`, "InvalidBackendService"},
-		{"not exposed", neg.AnnotationBackendService, `{"443":{}}`, "PortNotExposed"},
-		{"name taken", neg.AnnotationBackendService, `{"80":{"name":"taken"}}`, "NameTaken"},
+	const managed, attach = neg.AnnotationBackendService, neg.AnnotationAutoneg
+	for name, tc := range map[string]struct {
+		annotation, value string
+		options           fakegce.Options
+		there             string // a backend service shop of that kind
+		reason, text      string // of the Event
+	}{
+		"an unknown field":                {managed, `{"80":{"timeout":1}}`, fakegce.Options{}, "", "InvalidAnnotation", "port 80: field timeout: there is no such field"},
+		"an unknown value":                {managed, `{"80":{"protocol":"http"}}`, fakegce.Options{}, "", "InvalidAnnotation", "field protocol: want one of HTTP, HTTPS"},
+		"no JSON":                         {managed, `{`, fakegce.Options{}, "", "InvalidAnnotation", "not JSON at character 1"},
+		"neither rate nor connections":    {attach, `{"backend_services":{"80":[{"name":"shop"}]}}`, fakegce.Options{}, "", "InvalidAnnotation", "want max_rate_per_endpoint, max_connections_per_endpoint or custom_metrics"},
+		"a value that is too small":       {managed, `{"80":{"capacityScaler":0.01}}`, fakegce.Options{}, "", "InvalidBackendService", "want 0, or 0.1 to 1"},
+		"a mode that does not fit":        {managed, `{"80":{"protocol":"TCP","balancingMode":"RATE"}}`, fakegce.Options{}, "", "InvalidBackendService", "RATE does not fit protocol TCP"},
+		"a mode that does not fit theirs": {attach, autone, fakegce.Options{}, `"protocol":"TCP"`, "InvalidRequest", "Balancing mode RATE is not supported for protocol TCP"},
+		"a port without groups":           {managed, `{"443":{}}`, fakegce.Options{}, "", "PortNotExposed", "expose it in cloud.google.com/neg"},
+		"none of that name":               {attach, autone, fakegce.Options{}, "", "BackendServiceNotFound", "create it, or correct the annotation"},
+		"one of another project":          {attach, strings.Replace(autone, `"shop"`, `"projects/p2/global/backendServices/shop"`, 1), fakegce.Options{}, "", "InvalidAnnotation", "no name of a backend service"},
+		"one of another scheme":           {attach, autone, fakegce.Options{}, `"loadBalancingScheme":"INTERNAL","protocol":"TCP"`, "SchemeNotSupported", "name one of another scheme"},
+		"a name that is taken":            {managed, `{"80":{"name":"taken"}}`, fakegce.Options{}, "", "NameTaken", "choose another"},
+		"no room":                         {managed, asking, fakegce.Options{Quota: map[string]int{"BACKEND_SERVICES": 0}}, "", "QuotaExceeded", "BACKEND_SERVICES"},
+		"no permission to make one":       {managed, asking, fakegce.Options{DeniedPermissions: []string{"compute.backendServices.create"}}, "", "PermissionDenied", "compute.backendServices.create"},
+		"no permission to change one":     {attach, autone, fakegce.Options{DeniedPermissions: []string{"compute.backendServices.update"}}, `"protocol":"HTTP"`, "PermissionDenied", "compute.backendServices.update"},
+		"no permission to use a group":    {attach, autone, fakegce.Options{DeniedPermissions: []string{"compute.networkEndpointGroups.use"}}, `"protocol":"HTTP"`, "PermissionDenied", "compute.networkEndpointGroups.use"},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t, fakegce.Options{})
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.options)
 			w.api("POST", global+"healthChecks", `{"name":"taken","type":"TCP"}`)
+			if tc.there != "" {
+				w.api("POST", global+"backendServices", `{"name":"shop","healthChecks":["global/healthChecks/taken"],`+tc.there+`}`)
+			}
 			w.start(3, with(exposed(port80), tc.annotation, tc.value))
 			if _, err := w.look(); neg.OutcomeOf(err) == neg.Again {
 				t.Errorf("%v comes again and again", err)
 			}
 			w.wantExact(w.generated(80), 80)
-			if w.event(tc.reason) == nil {
-				t.Errorf("no Event %s", tc.reason)
+			if e := w.event(tc.reason); e == nil || !strings.Contains(e.Message, tc.text) {
+				t.Errorf("Event %s: %+v; want %q", tc.reason, e, tc.text)
 			}
 			w.check(w.Scale("shop", "web", 5))
 			_, _ = w.look()
 			w.wantExact(w.generated(80), 80)
+			w.annotate(tc.annotation, asking)
+			if tc.annotation == attach || len(tc.options.DeniedPermissions)+len(tc.options.Quota) > 0 {
+				return // it takes somebody else
+			}
+			w.mustLook()
+			w.still("put right")
 		})
 	}
+}
+
+// TestHealthCheckInUse: somebody else's backend service uses a health check of ours. It stays,
+// and that is told with its user's name; all else goes.
+func TestHealthCheckInUse(t *testing.T) {
+	w := newWorld(t, fakegce.Options{})
+	w.start(3, with(exposed(port80), neg.AnnotationBackendService, asking))
+	w.mustLook()
+	name := w.generated(80)
+	w.api("POST", global+"backendServices", `{"name":"theirs","protocol":"HTTP","healthChecks":["global/healthChecks/`+name+`"]}`)
+	w.annotate(neg.AnnotationBackendService, "")
+	if _, err := w.look(); neg.OutcomeOf(err) != neg.Blocked || !strings.Contains(fmt.Sprint(err), "backendServices/theirs") {
+		t.Errorf("a health check in use: %v", err)
+	}
+	w.wantBalancers("in use", "backendServices theirs", "healthChecks "+name)
+	if e := w.event("HealthCheckInUse"); e == nil || !strings.Contains(e.Message, "theirs") {
+		t.Errorf("Event %+v", e)
+	}
+	w.api("DELETE", global+"backendServices/theirs", "")
+	w.mustLook()
+	w.wantBalancers("used no more")
 }
 
 // TestMistakeKeepsBackends: an annotation that became unreadable takes no traffic away.
