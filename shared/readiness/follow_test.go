@@ -1,6 +1,7 @@
 package readiness_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -472,5 +473,30 @@ func TestHybridUnknown(t *testing.T) {
 	d.pass(25 * time.Second)
 	if n := w.opened("web"); n != 1 {
 		t.Errorf("%d gates are open, want that of the unattached one after its time", n)
+	}
+}
+
+// TestTextsInTurn: the health of one Pod changes what hundreds of others are told. Its own
+// gate comes first, and the texts of the others in turn.
+func TestTextsInTurn(t *testing.T) {
+	w := balanced(t, 250)
+	d := w.follow(w.Follower, web)
+	d.look()
+	if n := w.rig.Kube.Calls().Count("patch", "pods/status"); n != 100 {
+		t.Errorf("%d conditions written in the first look, want 100", n)
+	}
+	last := w.pods("web")[249]
+	w.health(last, neg.Healthy)
+	d.step()
+	if w.opened("web") != 1 {
+		t.Error("the gate of the one that is healthy waits for the texts of the others")
+	}
+	for range 5 {
+		d.step()
+	}
+	for _, p := range w.pods("web")[:249] {
+		if c := gate(p); c.Reason != readiness.ReasonNotReady || strings.Contains(c.Message, "firewall") {
+			t.Fatalf("%s is told %q after all had their turn", p.Name, c.Message)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -105,7 +106,20 @@ type change struct {
 	gate neg.Gate
 }
 
+// othersAtOnce is how many conditions that do not open a gate are written in one look: what
+// a thousand Pods wait for may change with the health of one, and nobody waits for the text.
+const othersAtOnce = 100
+
+// inTurn is what is written in this look: what opens, then some of the rest.
+func inTurn(changes []change) []change {
+	opens := func(c change) bool { return c.gate.Open }
+	shut := slices.DeleteFunc(slices.Clone(changes), opens)
+	open := slices.DeleteFunc(changes, func(c change) bool { return !opens(c) })
+	return append(open, shut[:min(len(shut), othersAtOnce)]...)
+}
+
 func (l *look) set(ctx context.Context, changes []change) error {
+	changes = inTurn(changes)
 	errs := make([]error, len(changes))
 	var g errgroup.Group
 	g.SetLimit(width)

@@ -83,6 +83,9 @@ func TestMain(m *testing.M) {
 	if work := os.Getenv(childEnv); work != "" {
 		os.Exit(child(work))
 	}
+	if os.Getenv(gatesEnv) != "" {
+		os.Exit(gatesChild())
+	}
 	code := m.Run()
 	if err := write(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
