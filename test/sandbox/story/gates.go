@@ -11,11 +11,15 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/api/compute/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/sandbox"
 )
 
 // A Deployment of 12 Pods behind a load balancer, each healthy 3 s after it was started.
@@ -66,6 +70,153 @@ func gatedRollout(ctx context.Context, t *teller) (string, error) {
 		return "", fmt.Errorf("%s", text)
 	}
 	return text, nil
+}
+
+// zeroAndBack takes all Pods away, and one zone's group out of the backend service by hand,
+// as if the zone were new; then all come back while the backend service is slow to change.
+func zeroAndBack(ctx context.Context, t *teller) (string, error) {
+	if err := t.scaleGradual(ctx, 0); err != nil {
+		return "", err
+	}
+	if err := t.idle(ctx); err != nil {
+		return "", err
+	}
+	api, err := t.world.Compute(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := takeOut(ctx, api, gradualGroup(t), sandbox.Zones[0]); err != nil {
+		return "", err
+	}
+	slow := fakegce.Fault{Name: "slow", Verb: "backendServices.patch", Path: gradualGroup(t), OpLatency: fakegce.Duration(6 * time.Second), Count: 1}
+	if err := t.world.GCE.AddFaults(ctx, slow); err != nil {
+		return "", err
+	}
+	defer func() { _ = t.world.GCE.ClearFaults(ctx) }()
+	watched, err := watchReady(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	defer watched.stop()
+	mark := t.cloud.mark()
+	if err := t.scaleGradual(ctx, gradualPods); err != nil {
+		return "", err
+	}
+	waits, err := t.notAttached(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := t.allHealthy(ctx, mark); err != nil {
+		return "", err
+	}
+	lags := watched.lags(t.healthyAt(mark))
+	text := fmt.Sprintf("the groups were emptied, and hold %d again; from healthy to Ready: %s at the least, %s at the longest\n%s",
+		gradualPods, lags[0].Round(time.Millisecond), lags[len(lags)-1].Round(time.Millisecond), waits)
+	if len(lags) < gradualPods || lags[0] < 0 {
+		return "", fmt.Errorf("a Pod was Ready before the load balancer found it healthy: %s", text)
+	}
+	return text, nil
+}
+
+// scaleGradual waits until the groups hold that many Pods.
+func (t *teller) scaleGradual(ctx context.Context, n int) error {
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)
+	if _, err := t.client.AppsV1().Deployments(gradual).Patch(ctx, "web", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return err
+	}
+	return t.until(ctx, func() (string, error) {
+		members, all := t.cloud.members(gradualGroup(t)), 0
+		for _, list := range members {
+			all += len(list)
+		}
+		if all != n || len(members) != len(sandbox.Zones) {
+			return fmt.Sprintf("%d groups hold %d endpoints, want %d", len(members), all, n), nil
+		}
+		return "", nil
+	})
+}
+
+// takeOut takes a zone's group out of a backend service, as a person would.
+func takeOut(ctx context.Context, api *compute.Service, name, zone string) error {
+	s, err := api.BackendServices.Get(sandbox.Project, name).Context(ctx).Do()
+	if err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(s.Backends, func(b *compute.Backend) bool { return strings.Contains(b.Group, "/zones/"+zone+"/") })
+	patch := &compute.BackendService{Backends: left, Fingerprint: s.Fingerprint, ForceSendFields: []string{"Backends"}}
+	return inOrder(ctx, api, api.BackendServices.Patch(sandbox.Project, name, patch).Context(ctx))
+}
+
+// notAttached waits until a gate says that its Pod's group is not in the backend service, and
+// is what it says.
+func (t *teller) notAttached(ctx context.Context) (line string, err error) {
+	key := neg.Key{Cluster: t.cluster.Name, Namespace: gradual, Service: "web"}
+	data, attributes, err := event.Encode(event.Message{Key: key, Reason: "asked for", Source: "operator", Observed: time.Now()})
+	if err != nil {
+		return "", err
+	}
+	if err := t.world.PubSub.Publish(ctx, event.TopicGates, data, attributes); err != nil {
+		return "", err
+	}
+	err = t.until(ctx, func() (string, error) {
+		waits, err := t.gateReasons(ctx, "NotAttached")
+		i := slices.IndexFunc(waits, func(s string) bool { return strings.Contains(s, "is not in backend service") })
+		if i < 0 {
+			return "a Pod whose group is not in the backend service", err
+		}
+		line = waits[i]
+		return "", err
+	})
+	return line, err
+}
+
+// settleTarget is how long after their containers are ready gates open that no load balancer
+// leads to.
+const settleTarget = 5 * time.Second
+
+// unusedBackendService asks for a backend service and puts no load balancer before it.
+func unusedBackendService(ctx context.Context, t *teller) (string, error) {
+	if err := t.apply(ctx, "idle.yaml"); err != nil {
+		return "", err
+	}
+	var lines []string
+	err := t.until(ctx, func() (string, error) {
+		list, err := t.client.CoreV1().Pods("idle").List(ctx, metav1.ListOptions{LabelSelector: "app=idle"})
+		if err != nil || len(list.Items) < 2 {
+			return "the Pods", err
+		}
+		lines = nil
+		for _, p := range list.Items {
+			line, open := gateLine(&p)
+			if !open {
+				return "the gate of " + line, nil
+			}
+			waited, err := settled(&p, line)
+			if err != nil {
+				return "", err
+			}
+			lines = append(lines, fmt.Sprintf("after %s: %s", waited, line))
+		}
+		return "", nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(lines, "\n"), t.client.CoreV1().Namespaces().Delete(ctx, "idle", metav1.DeleteOptions{})
+}
+
+// settled is how long a gate waited that opened for want of a load balancer. Conditions have
+// whole seconds.
+func settled(p *corev1.Pod, line string) (time.Duration, error) {
+	at := map[corev1.PodConditionType]time.Time{}
+	for _, c := range p.Status.Conditions {
+		at[c.Type] = c.LastTransitionTime.Time
+	}
+	waited := at[neg.GateNEG].Sub(at[corev1.ContainersReady])
+	if !strings.Contains(line, ": BackendServiceUnused: ") || waited < settleTarget-time.Second || waited > 5*settleTarget {
+		return waited, fmt.Errorf("opened %s after the containers were ready: %s", waited, line)
+	}
+	return waited, nil
 }
 
 // brokenRollout starts Pods that never answer: the rollout stalls with all old Pods

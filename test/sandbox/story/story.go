@@ -34,7 +34,9 @@ type step struct {
 var admissionSteps = []step{
 	{"a namespace is opted in, Services and every kind of workload applied at once: each Pod is gated, once", gatedWorkloads},
 	{"no load balancer leads to these Pods: their gates open, and say so", gatesOpen},
+	{"a backend service that no load balancer uses: gates open after the settle time, and say so", unusedBackendService},
 	{"12 gated Pods behind a load balancer, a rolling update with maxUnavailable 0: only healthy Pods take over", gatedRollout},
+	{"scale to zero and back, into a zone that is new to the backend service: no gate opens before it says healthy", zeroAndBack},
 	{"Pods that never answer: the rollout stalls, the old Pods serve on", brokenRollout},
 	{"readiness is stopped during a rollout, and started again", readinessStopped},
 	{"a dry run shows the gate and leaves nothing behind", gateDryRun},
