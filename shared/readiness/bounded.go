@@ -54,6 +54,10 @@ func (b bounded) Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error) {
 	return within(ctx, b.room, func() ([]neg.Slice, error) { return b.cluster.Slices(ctx, k) })
 }
 
+func (b bounded) GKEGroups(ctx context.Context, namespace, service string) ([]neg.GKEGroup, error) {
+	return within(ctx, b.room, func() ([]neg.GKEGroup, error) { return b.cluster.GKEGroups(ctx, namespace, service) })
+}
+
 func (b bounded) Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, error) {
 	return within(ctx, b.room, func() (map[string]neg.Node, error) { return b.cluster.Nodes(ctx, fresh) })
 }

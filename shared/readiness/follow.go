@@ -39,6 +39,7 @@ type Follower struct {
 	services kept[inProject[neg.BackendServiceID], foundService]
 	leases   kept[string, struct{}]
 	nodes    kept[string, nodeList]
+	objects  kept[neg.Key, []neg.GKEGroup]
 }
 
 // New returns a follower with the real clock, which needs Open, Reconcile and Again.

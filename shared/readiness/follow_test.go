@@ -479,13 +479,13 @@ func TestHybridUnknown(t *testing.T) {
 // TestTextsInTurn: the health of one Pod changes what hundreds of others are told. Its own
 // gate comes first, and the texts of the others in turn.
 func TestTextsInTurn(t *testing.T) {
-	w := balanced(t, 250)
+	w := balanced(t, 130)
 	d := w.follow(w.Follower, web)
 	d.look()
 	if n := w.rig.Kube.Calls().Count("patch", "pods/status"); n != 100 {
 		t.Errorf("%d conditions written in the first look, want 100", n)
 	}
-	last := w.pods("web")[249]
+	last := w.pods("web")[129]
 	w.health(last, neg.Healthy)
 	d.step()
 	if w.opened("web") != 1 {
@@ -494,7 +494,7 @@ func TestTextsInTurn(t *testing.T) {
 	for range 5 {
 		d.step()
 	}
-	for _, p := range w.pods("web")[:249] {
+	for _, p := range w.pods("web")[:129] {
 		if c := gate(p); c.Reason != readiness.ReasonNotReady || strings.Contains(c.Message, "firewall") {
 			t.Fatalf("%s is told %q after all had their turn", p.Name, c.Message)
 		}

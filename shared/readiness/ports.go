@@ -11,37 +11,65 @@ import (
 // A wanted port is one that should have groups, before anything was read of the cloud.
 type wanted struct {
 	number int32
-	group  string // name of its groups
+	groups []neg.GroupID // that it may have
 	asked  []neg.BackendServiceID
 	// broken: the Service has no such port to serve. Its groups count while there are any.
 	broken bool
 }
 
-// wantedOf returns the ports of a Service that should have groups, and the zones where
-// these may be. An annotation that cannot be read changes nothing in the cloud, so what
-// neg-status says still holds.
-func wantedOf(scope Scope, svc *neg.Service, ingress []neg.IngressPort) (ports []wanted, zones []neg.Zone) {
+// wantedOf returns the ports of a Service that should have groups. An annotation that cannot
+// be read changes nothing in the cloud, so what neg-status says still holds; and where GKE's
+// own controller keeps the groups, what that says and its objects.
+func wantedOf(scope Scope, svc *neg.Service, ingress []neg.IngressPort, objects []neg.GKEGroup) (ports []wanted) {
 	status, _ := neg.ParseStatus(svc.Annotations[neg.AnnotationStatus]) // one that nobody can read is as good as none
 	exposure, err := neg.ParseExposure(svc.Annotations[neg.AnnotationNEG])
-	zones = zoneSet(scope.Zones, exposure.Zones, status.Zones)
+	zones := zoneSet(scope.Zones, exposure.Zones, status.Zones)
 	if scope.Foreign || err != nil {
-		for _, number := range slices.Sorted(maps.Keys(status.Groups)) {
-			ports = append(ports, wanted{number: number, group: status.Groups[number]})
-		}
-	} else {
-		asked, _ := plan.Ports(plan.Input{UID: scope.UID, Project: scope.Project, Service: svc, Exposure: exposure, Ingress: ingress})
-		for _, p := range asked {
-			ports = append(ports, wanted{number: p.Number, group: p.Group, broken: !serves(svc, p.Number)})
-		}
+		return namedOf(scope, svc, status, zones, objects)
 	}
-	for i, p := range ports {
-		standard := p.group
+	asked, _ := plan.Ports(plan.Input{UID: scope.UID, Project: scope.Project, Service: svc, Exposure: exposure, Ingress: ingress})
+	for _, p := range asked {
+		ports = append(ports, wanted{number: p.Number, groups: inZones(p.Group, zones), asked: askedBy(svc, p.Number, p.Group), broken: !serves(svc, p.Number)})
+	}
+	return ports
+}
+
+// namedOf are the ports whose groups the status and the objects name.
+func namedOf(scope Scope, svc *neg.Service, status neg.Status, zones []neg.Zone, objects []neg.GKEGroup) (ports []wanted) {
+	given := plan.Given(plan.Input{Foreign: true, Status: status, GKE: objects})
+	for _, number := range numbers(status, objects) {
+		standard := status.Groups[number]
 		if scope.Foreign {
-			standard = neg.GroupName(scope.UID, svc.Key, p.number)
+			standard = neg.GroupName(scope.UID, svc.Key, number)
 		}
-		ports[i].asked = askedBy(svc, p.number, standard)
+		p := wanted{number: number, groups: inZones(status.Groups[number], zones), asked: askedBy(svc, number, standard)}
+		for _, g := range given {
+			if g.Port == number && !slices.Contains(p.groups, g.GroupID) {
+				p.groups = append(p.groups, g.GroupID)
+			}
+		}
+		ports = append(ports, p)
 	}
-	return ports, zones
+	return ports
+}
+
+// numbers are the ports of which groups are known.
+func numbers(status neg.Status, objects []neg.GKEGroup) []int32 {
+	all := slices.Collect(maps.Keys(status.Groups))
+	for _, o := range objects {
+		all = append(all, o.Port)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func inZones(name string, zones []neg.Zone) (ids []neg.GroupID) {
+	for _, z := range zones {
+		if name != "" {
+			ids = append(ids, neg.GroupID{Zone: z, Name: name})
+		}
+	}
+	return ids
 }
 
 func zoneSet(lists ...[]neg.Zone) []neg.Zone {

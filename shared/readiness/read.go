@@ -104,20 +104,33 @@ func (l *look) read(ctx context.Context, services []neg.Service, pods []neg.Gate
 				return nil, nil, cluster
 			}
 		}
-		wanted, zones := wantedOf(l.scope, &s, ingress)
-		r, err := l.readPorts(ctx, wanted, zones)
+		var objects []neg.GKEGroup
+		if objects, cluster = l.gkeGroups(ctx, s.Key); cluster != nil {
+			return nil, nil, cluster
+		}
+		r, err := l.readPorts(ctx, wantedOf(l.scope, &s, ingress, objects))
 		r.service = s
 		readings, cloud = append(readings, r), errors.Join(cloud, err)
 	}
 	return readings, cloud, nil
 }
 
+// gkeGroups is what GKE's own controller says of a Service's groups, where it keeps them.
+func (l *look) gkeGroups(ctx context.Context, k neg.Key) ([]neg.GKEGroup, error) {
+	if !l.scope.Foreign {
+		return nil, nil
+	}
+	return l.f.objects.get(l.f.Now, servicesAge, k, func() ([]neg.GKEGroup, error) {
+		return l.scope.Cluster.GKEGroups(ctx, k.Namespace, k.Service)
+	})
+}
+
 // readPorts lists every group and reads every backend service that was asked for.
-func (l *look) readPorts(ctx context.Context, ports []wanted, zones []neg.Zone) (r reading, err error) {
+func (l *look) readPorts(ctx context.Context, ports []wanted) (r reading, err error) {
 	var errs []error
 	for _, w := range ports {
 		port := Port{Number: w.number}
-		if port.Groups, err = l.listAll(ctx, w.group, zones); err != nil {
+		if port.Groups, err = l.listAll(ctx, w.groups); err != nil {
 			r.doubt = max(r.doubt, ofGroups)
 			errs = append(errs, err)
 		} else if w.broken && len(port.Groups) == 0 {
@@ -140,15 +153,15 @@ func (l *look) readPorts(ctx context.Context, ports []wanted, zones []neg.Zone) 
 	return r, errors.Join(errs...)
 }
 
-// listAll lists the groups of that name; one that does not exist is left out.
-func (l *look) listAll(ctx context.Context, name string, zones []neg.Zone) ([]Group, error) {
-	found := make([]*Group, len(zones))
-	errs := make([]error, len(zones))
+// listAll lists groups; one that does not exist is left out.
+func (l *look) listAll(ctx context.Context, ids []neg.GroupID) ([]Group, error) {
+	found := make([]*Group, len(ids))
+	errs := make([]error, len(ids))
 	var g errgroup.Group
 	g.SetLimit(width)
-	for i, zone := range zones {
+	for i, id := range ids {
 		g.Go(func() error {
-			found[i], errs[i] = l.list(ctx, neg.GroupID{Zone: zone, Name: name})
+			found[i], errs[i] = l.list(ctx, id)
 			return nil
 		})
 	}

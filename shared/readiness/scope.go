@@ -17,6 +17,8 @@ type Cluster interface {
 	// Slices returns all EndpointSlices of the Service, or an error.
 	Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error)
 
+	// GKEGroups is what GKE's own controller says of the Service's groups in its objects.
+	GKEGroups(ctx context.Context, namespace, service string) ([]neg.GKEGroup, error)
 	// Nodes may be a few minutes old unless fresh. Those that are no Compute instance are left
 	// out.
 	Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, error)
@@ -38,7 +40,8 @@ type Scope struct {
 	Project string
 	Zones   []neg.Zone
 	Gates   []string // types of the conditions that are negfleet's to set
-	// Foreign: GKE's own controller keeps the groups, and neg-status says which they are.
+	// Foreign: GKE's own controller keeps the groups, and says which they are in neg-status
+	// and in its objects.
 	Foreign bool
 	// Rules are those of a namespace; nil: the same everywhere.
 	Rules func(namespace string) Rules

@@ -49,6 +49,8 @@ type world struct {
 	skip  string // of the scope
 	open  string // likewise
 
+	foreign bool // of the scope; its zones are none then
+
 	mu        sync.Mutex
 	asked     []neg.Key // of reconcile
 	published []neg.Key // once more
@@ -58,22 +60,24 @@ func newWorld(t testing.TB, nodes int) *world {
 	return newWorldUnder(t, nodes, fakegce.Options{HealthUnreached: true})
 }
 
+// newWorldUnder is a world under some switches of the cloud.
+func newWorldUnder(t testing.TB, nodes int, switches fakegce.Options) *world {
+	return newWorldOf(t, rig.Options{Nodes: nodes, GCE: switches})
+}
+
 // nobody answers a probe.
 func nobody(context.Context, string, string) (net.Conn, error) {
 	return nil, fmt.Errorf("nobody there")
 }
 
-// newWorldUnder is a world under some switches of the cloud.
-func newWorldUnder(t testing.TB, nodes int, switches fakegce.Options) *world {
+func newWorldOf(t testing.TB, o rig.Options) *world {
 	t.Helper()
-	switches.Dial = nobody
 	w := &world{t: t, clock: newClock(), name: strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "", " ", "-").Replace(t.Name()))}
 	w.name = "r-" + w.name[max(0, len(w.name)-20):]
-	w.rig = rig.Start(t, rig.Options{
-		Project: w.name, Clusters: []string{"c1"}, Nodes: nodes,
-		GCE: switches,
-		Env: map[string]string{"NEGFLEET_LOOK_INTERVAL": "0s", "NEGFLEET_DELETION_GRACE": "0s"},
-	})
+	o.Project, o.Clusters = w.name, []string{"c1"}
+	o.GCE.Dial = nobody
+	o.Env = map[string]string{"NEGFLEET_LOOK_INTERVAL": "0s", "NEGFLEET_DELETION_GRACE": "0s"}
+	w.rig = rig.Start(t, o)
 	w.Follower = w.instance()
 	return w
 }
@@ -96,9 +100,12 @@ func (w *world) instance() *readiness.Follower {
 	f := readiness.New(500*time.Second, slog.New(slog.DiscardHandler))
 	f.Now, f.After = w.clock.Now, w.clock.After
 	f.Open = func(context.Context, string) (readiness.Scope, error) {
+		if w.foreign {
+			zones = nil
+		}
 		return readiness.Scope{
 			UID: string(c.UID()), Project: w.name, Zones: zones, Gates: []string{neg.GateNEG, neg.GateLoadBalancer},
-			Skip: w.skip, Open: w.open, Cluster: cluster, Cloud: cloud,
+			Skip: w.skip, Open: w.open, Foreign: w.foreign, Cluster: cluster, Cloud: cloud,
 		}, nil
 	}
 	f.Reconcile = func(_ context.Context, k neg.Key) error { return w.noted(&w.asked, k) }

@@ -42,6 +42,8 @@ type Options struct {
 	Push      pubsub.Subscription // limits of the keys' subscription; no endpoint: no deliveries
 	Log       *slog.Logger        // of the functions; none when nil
 
+	ServiceNEGs bool // the clusters have GKE's kind of that name
+
 	Room int // addresses of each node that Pods get; many when zero
 
 	// Pick chooses the instance for a delivery; in turn when nil.
@@ -109,7 +111,11 @@ func Start(t testing.TB, o Options) *Rig {
 }
 
 func (r *Rig) addCluster(name string, i int) error {
-	c := r.Kube.AddCluster(name)
+	var kinds []fakekube.ClusterOption
+	if r.options.ServiceNEGs {
+		kinds = append(kinds, fakekube.WithServiceNEGs())
+	}
+	c := r.Kube.AddCluster(name, kinds...)
 	pods := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i + 1), 0, 0}), 16)
 	w, err := c.NewWorld(fakekube.Layout{Project: r.options.Project, Zones: Zones, Nodes: r.options.Nodes, PodRange: pods, Room: r.options.Room})
 	if err != nil {
