@@ -27,6 +27,9 @@ func (r *Result) check(now Service, before *Service) {
 			r.warn("port %d is to be in a backend service, but has no groups; expose it in annotation %s", port, neg.AnnotationNEG)
 		}
 	}
+	if _, err := neg.ParseKeepServing(now.Annotations); err != nil {
+		r.warn("%v; Pods that terminate leave their groups at once", err)
+	}
 	if _, asks := now.Annotations[neg.AnnotationNEG]; !asks {
 		return
 	}
