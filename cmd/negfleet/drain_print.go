@@ -21,7 +21,7 @@ func (r *drainRun) sayHow() {
 	case r.entry.NEGs == "gke":
 		r.board.note("%s: negs: gke: negfleet keeps no groups there, and publishes no key", r.name)
 	case r.silent != nil:
-		r.board.note("%s: its keys come from the cloud alone: %v. As long as it does not answer, reconcile removes nothing; once it is proved gone, gone: delete in the fleet file has what it left removed", r.name, r.silent)
+		r.board.note("%s: its keys come from the cloud alone: %v. Where reconcile gets no answer either, it removes nothing; once the cluster is proved gone, gone: delete in the fleet file has what it left removed", r.name, r.silent)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/negfleet/negfleet/shared/drain"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
 )
 
 // TestDrainRefuses: only a cluster that the fleet file says drains is drained. What to change
@@ -90,24 +91,32 @@ func TestDrainPublishes(t *testing.T) {
 	}
 }
 
-// TestDrainSilent: of a cluster that does not answer the cloud tells the keys, and that is
-// said.
+// TestDrainSilent: of a cluster that does not answer, or that nobody here has a kubeconfig of,
+// the cloud tells the keys, and that is said.
 func TestDrainSilent(t *testing.T) {
-	w := resyncWorld(t, "  state: draining\n")
-	published := w.published()
-	w.kube.RemoveCluster("c1")
-	code, out, errs := w.run("drain", "c1", "--json")
-	var doc jsonDrain
-	if err := json.Unmarshal([]byte(out), &doc); code != 1 || err != nil || doc.Silent == "" || doc.Error == "" || doc.Free || doc.Left.Groups != 3 || doc.Published != 2 {
-		t.Errorf("exit %d: %v: %s%s", code, err, out, errs)
-	}
-	if !strings.Contains(errs, "negfleet: c1: its keys come from the cloud alone: ") || !strings.Contains(errs, "reconcile removes nothing") {
-		t.Errorf("errs: %s", errs)
-	}
-	got := published()
-	slices.Sort(got)
-	if d := cmp.Diff([]string{"c1/shop/gone resync-groups", "c1/shop/web resync-groups"}, got); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+	for name, silence := range map[string]func(*world){
+		"no answer": func(w *world) { w.kube.RemoveCluster("c1") },
+		"no kubeconfig": func(w *world) {
+			w.check(os.Remove(filepath.Join(filepath.Dir(w.env["NEGFLEET_FLEET"]), "c1.kubeconfig")))
+		},
+		"no right": func(w *world) { w.kube.Inject(fakekube.Fault{Resource: "services", Status: 403}) },
+	} {
+		w := resyncWorld(t, "  state: draining\n")
+		published := w.published()
+		silence(w)
+		code, out, errs := w.run("drain", "c1", "--json")
+		var doc jsonDrain
+		if err := json.Unmarshal([]byte(out), &doc); code != 1 || err != nil || doc.Silent == "" || doc.Error == "" || doc.Free || doc.Left.Groups != 3 || doc.Published != 2 {
+			t.Errorf("%s: exit %d: %v: %s%s", name, code, err, out, errs)
+		}
+		if !strings.Contains(errs, "negfleet: c1: its keys come from the cloud alone: ") || !strings.Contains(errs, "it removes nothing") {
+			t.Errorf("%s: errs: %s", name, errs)
+		}
+		got := published()
+		slices.Sort(got)
+		if d := cmp.Diff([]string{"c1/shop/gone resync-groups", "c1/shop/web resync-groups"}, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
 	}
 }
 
