@@ -44,6 +44,10 @@ func (s *Server) adminHandler() http.Handler {
 		writeAdmin(w, http.StatusOK, struct{}{})
 	})
 	mux.HandleFunc("POST /_emu/clock", s.adminClock)
+	mux.HandleFunc("POST /_emu/age", func(w http.ResponseWriter, r *http.Request) {
+		var a Ageing
+		adminDo(w, r, &a, func() error { return s.Age(a) })
+	})
 	mux.HandleFunc("GET /_emu/health", func(w http.ResponseWriter, r *http.Request) {
 		writeAdmin(w, http.StatusOK, s.Health(r.URL.Query().Get("group")))
 	})

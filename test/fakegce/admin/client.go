@@ -95,6 +95,11 @@ func (c *Client) ForceHealth(ctx context.Context, rule fakegce.HealthRule) error
 	return c.do(ctx, http.MethodPost, "health", nil, rule, nil)
 }
 
+// Age makes resources older.
+func (c *Client) Age(ctx context.Context, a fakegce.Ageing) error {
+	return c.do(ctx, http.MethodPost, "age", nil, a, nil)
+}
+
 // Advance moves a manual clock.
 func (c *Client) Advance(ctx context.Context, by time.Duration) error {
 	in := map[string]fakegce.Duration{"advance": fakegce.Duration(by)}
