@@ -79,7 +79,7 @@ func (w *World) startFunction(ctx context.Context, f deployment) error {
 	env := map[string]string{
 		"FUNCTION_TARGET": f.target, "PORT": addr[strings.LastIndexByte(addr, ':')+1:],
 		"PUBSUB_EMULATOR_HOST": w.PubSub.Addr(), "PUBSUB_PROJECT_ID": Project,
-		"NEGFLEET_FLEET": w.fleetFile(f.name), "NEGFLEET_COMPUTE_ENDPOINT": w.gceURL + "/compute/v1/",
+		"NEGFLEET_FLEET": w.fleetFile(f.name), "NEGFLEET_COMPUTE_ENDPOINT": w.gceURL + "/compute/v1/", "NEGFLEET_CONTAINER_ENDPOINT": w.containerURL,
 		"NEGFLEET_DELETION_GRACE": w.opts.Grace.String(), "NEGFLEET_CALLER_KEYS": w.keys,
 		"NEGFLEET_IDENTITIES": strings.Join(users, ","),
 	}
@@ -119,8 +119,11 @@ func (w *World) writeFleetFiles() error {
 func (w *World) fleetText(kubeconfig func(*Cluster) string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\nproject: %s\nnetwork: %s\nsubnetwork: default\nclusters:\n", Project, Network)
-	for _, c := range w.Clusters {
-		fmt.Fprintf(&b, "- name: %s\n  uid: %s\n  zones: [%s]\n  connect: {kubeconfig: %q}\n", c.Name, c.UID, strings.Join(Zones, ", "), kubeconfig(c))
+	for _, c := range w.fleet() {
+		fmt.Fprintf(&b, "- name: %s\n  uid: %s\n  zones: [%s]\n  connect: {kubeconfig: %q}\n  resource: %s\n", c.Name, c.UID, strings.Join(Zones, ", "), kubeconfig(c), resource(c.Name))
+		for _, line := range w.entries[c.Name] {
+			fmt.Fprintf(&b, "  %s\n", line)
+		}
 	}
 	return b.String()
 }
@@ -130,13 +133,16 @@ func (w *World) Env() map[string]string {
 	return map[string]string{
 		"KUBECONFIG":           w.Dir.Path("kubeconfig"),
 		"PUBSUB_EMULATOR_HOST": w.PubSub.Addr(), "PUBSUB_PROJECT_ID": Project,
-		"NEGFLEET_COMPUTE_ENDPOINT": w.gceURL + "/compute/v1/",
-		"NEGFLEET_FLEET":            w.fleetFile("fleet"),
-		"NEGFLEET_RECONCILE_URL":    w.urls["reconcile"], "NEGFLEET_EVENTS_URL": w.urls["events"], "NEGFLEET_AUDIT_URL": w.urls["audit"],
+		"NEGFLEET_COMPUTE_ENDPOINT":   w.gceURL + "/compute/v1/",
+		"NEGFLEET_CONTAINER_ENDPOINT": w.containerURL,
+		"NEGFLEET_FLEET":              w.fleetFile("fleet"),
+		"NEGFLEET_DELETION_GRACE":     w.opts.Grace.String(),
+		"NEGFLEET_RECONCILE_URL":      w.urls["reconcile"], "NEGFLEET_EVENTS_URL": w.urls["events"], "NEGFLEET_AUDIT_URL": w.urls["audit"],
 		"NEGFLEET_ADMISSION_URL": w.front.URL,
 
 		"CLOUDSDK_CONFIG":                                 w.Dir.Path("gcloud"),
 		"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE":         w.gceURL + "/compute/v1/",
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER":       w.containerURL + "/",
 		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS":               "true",
 		"CLOUDSDK_CORE_PROJECT":                           Project,
 		"CLOUDSDK_CORE_DISABLE_PROMPTS":                   "1",

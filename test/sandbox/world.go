@@ -37,16 +37,17 @@ var Zones = []string{"us-central1-a", "us-central1-b", "us-central1-c"}
 // Options say how large a sandbox is and what it is made of.
 type Options struct {
 	Dir      string // of everything it writes
-	Bin      string // folder of the binaries fakegce and function
+	Bin      string // folder of the programs that make build builds
 	Clusters int
-	Nodes    int // of each cluster, over the zones in turn
+	Guest    bool // one more, emulated
+	Nodes    int  // of each cluster, over the zones in turn
 	// ControlPlane is the binary of test/controlplane.
 	ControlPlane string
 	// Grace is the deletion grace; 1 s when zero.
 	Grace time.Duration
 	// OpLatency is how long the emulator's operations take.
 	OpLatency time.Duration
-	// Ports fixes ports of the loopback address: compute, pubsub, api (of the first
+	// Ports fixes ports of the loopback address: compute, container, pubsub, api (of the first
 	// cluster), reconcile, events, audit, readiness, admission. What is not named takes a free one.
 	Ports map[string]int
 	// Progress gets a line for each thing that is started.
@@ -58,6 +59,7 @@ type World struct {
 	Dir      *Dir
 	GCE      *admin.Client
 	Clusters []*Cluster
+	Guest    *Guest // nil: there is none
 	PubSub   *pubsub.Server
 
 	opts      Options
@@ -66,10 +68,12 @@ type World struct {
 	sink      *sink
 	running   atomic.Pointer[pubsub.Server] // PubSub, for the sink, which runs before it
 	gceURL    string
-	urls      map[string]string // of the functions, by name
+	entries   map[string][]string // further lines of the fleet file, by cluster
+	urls      map[string]string   // of the functions, by name
 	processes map[string]*process
 	front     *httptest.Server // TLS before the admission function
 
+	containerURL  string
 	stopScheduler context.CancelFunc
 }
 
@@ -82,7 +86,7 @@ func Start(ctx context.Context, o Options) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{Dir: dir, opts: o, launch: newLauncher(), urls: map[string]string{}, processes: map[string]*process{}}
+	w := &World{Dir: dir, opts: o, launch: newLauncher(), urls: map[string]string{}, entries: map[string][]string{}, processes: map[string]*process{}}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -96,7 +100,11 @@ func (o *Options) complete() error {
 	if o.Grace == 0 {
 		o.Grace = time.Second
 	}
-	for _, path := range []string{o.ControlPlane, filepath.Join(o.Bin, "fakegce"), filepath.Join(o.Bin, "function"), filepath.Join(o.Bin, "admission")} {
+	needed := []string{o.ControlPlane}
+	for _, name := range []string{"fakegce", "fakecontainer", "function", "admission", "negfleet"} {
+		needed = append(needed, filepath.Join(o.Bin, name))
+	}
+	for _, path := range needed {
 		if info, err := os.Stat(path); err != nil || info.Mode()&0o111 == 0 {
 			return fmt.Errorf("%q is not a program; make build makes it", path)
 		}
@@ -121,6 +129,14 @@ func (w *World) start(ctx context.Context) error {
 	if w.sink, err = startSink(w.publish); err != nil {
 		return err
 	}
+	if w.opts.Guest {
+		if err := w.startGuest(); err != nil {
+			return err
+		}
+	}
+	if err := w.startContainer(ctx); err != nil {
+		return err
+	}
 	var g errgroup.Group
 	g.Go(func() error { return w.startClusters(ctx) })
 	g.Go(func() error { return w.startGCE(ctx) })
@@ -131,7 +147,7 @@ func (w *World) start(ctx context.Context) error {
 	if err := w.applyRoles(ctx); err != nil {
 		return err
 	}
-	if err := w.seed(ctx); err != nil {
+	if err := errors.Join(w.seed(ctx), w.seedContainer(ctx)); err != nil {
 		return err
 	}
 	if err := w.writeFleetFiles(); err != nil {
@@ -259,7 +275,7 @@ func (w *World) startGCE(ctx context.Context) error {
 // seed tells the emulator of the instances behind the nodes.
 func (w *World) seed(ctx context.Context) error {
 	seed := fakegce.Seed{Projects: []string{Project}}
-	for _, c := range w.Clusters {
+	for _, c := range w.fleet() {
 		for _, n := range c.Nodes {
 			seed.Instances = append(seed.Instances, fakegce.Instance{Zone: n.Zone, Name: n.Instance, IP: n.InternalIP, AliasRanges: []string{n.PodCIDR}})
 		}
@@ -294,8 +310,13 @@ func (w *World) Close() error {
 	if w.PubSub != nil {
 		w.PubSub.Close()
 	}
-	if p := w.processes["fakegce"]; p != nil {
-		p.stop()
+	for _, name := range []string{"fakegce", "fakecontainer"} {
+		if p := w.processes[name]; p != nil {
+			p.stop()
+		}
+	}
+	if w.Guest != nil {
+		w.Guest.server.Close()
 	}
 	close(w.launch.work)
 	return w.Dir.Close()
