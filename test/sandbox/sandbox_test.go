@@ -72,7 +72,7 @@ func start(t *testing.T, o sandbox.Options) *sandbox.World {
 // TestStory is make demo as a test, with operations that take their time.
 func TestStory(t *testing.T) {
 	o := options(t)
-	o.OpLatency = 200 * time.Millisecond
+	o.OpLatency, o.Clusters, o.Guest = 200*time.Millisecond, story.Clusters, true
 	w := start(t, o)
 	if err := story.Tell(t.Context(), w, testWriter{t}); err != nil {
 		t.Fatal(err)

@@ -263,14 +263,14 @@ func observePolicy(ctx context.Context, t *teller) (string, error) {
 }
 
 func deleteServices(ctx context.Context, t *teller) (string, error) {
-	names := t.cloud.names()
+	names := t.own()
 	began := time.Now()
 	for _, s := range []string{"web", "wide", "front"} {
 		if err := t.client.CoreV1().Services("shop").Delete(ctx, s, metav1.DeleteOptions{}); err != nil {
 			return "", err
 		}
 	}
-	err := t.until(ctx, func() (string, error) { return strings.Join(t.cloud.names(), ", "), nil })
+	err := t.until(ctx, func() (string, error) { return strings.Join(t.own(), ", "), nil })
 	if err != nil {
 		return "", err
 	}

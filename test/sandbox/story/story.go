@@ -24,6 +24,9 @@ import (
 // every target: a slow machine must not fail the story.
 const patience = 60 * time.Second
 
+// Clusters is how many real ones the story needs, beside the guest.
+const Clusters = 2
+
 // A Step is one thing that the story shows. It returns what was observed, in a few words.
 type step struct {
 	title string
@@ -45,15 +48,19 @@ var admissionSteps = []step{
 }
 
 var steps = slices.Concat(reconcileSteps, admissionSteps, []step{
+	{"gone: delete is in force: the sweep has the groups of the gone cluster removed, and no other", goneRemoved},
+	{"negfleet drain --wait, for a cluster with state: draining: nothing of it is left, nothing else is touched", drained},
 	{"nobody was denied anything, and no message was given up", nobodyDenied},
 })
 
 var reconcileSteps = []step{
 	{"apply the sample: a Deployment of 3 Pods in 3 zones and a Service with cloud.google.com/neg", applySample},
 	{"groups in every zone hold exactly the Pods, each with its instance; neg-status says so", exactGroups},
+	{"two more clusters of the fleet, the same Services in them: each gets its own groups", neighbours},
 	{"scale to 12, 2, 0 and 3", scale},
 	{"a rolling update of 12 Pods", rollingUpdate},
-	{"an endpoint detached by hand, and a group of a stranger: the sweep has the first put right and leaves the second", swept},
+	{"a leak, an endpoint detached by hand, and a group of a stranger: the sweep has the first removed and the second put right, and leaves the third", swept},
+	{"a cluster is deleted before its load balancers: proved gone, its groups are reported; the fleet file then says gone: delete", clusterDeleted},
 	{"a second port, with a custom group name", secondPort},
 	{"an endpoint detached by hand: the next look attaches it again", detachedByHand},
 	{"an instance vanishes between listing and attaching: the other 400 endpoints get in", vanishedInstance},
@@ -68,6 +75,9 @@ var reconcileSteps = []step{
 
 // Tell runs the story in w and prints it. The error says which steps did not hold.
 func Tell(ctx context.Context, w *sandbox.World, out io.Writer) error {
+	if len(w.Clusters) < Clusters || w.Guest == nil {
+		return fmt.Errorf("the story needs %d clusters and a guest", Clusters)
+	}
 	return tell(ctx, w, out, steps)
 }
 

@@ -12,13 +12,18 @@ import (
 
 	"google.golang.org/api/compute/v1"
 
+	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/sweep"
+	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/sandbox"
 )
 
-// swept takes an endpoint out by hand, and makes a group that is nobody's here; nothing in
-// any cluster tells of either. The sweep finds the first, has it put right, and leaves the
-// second alone.
+// strangers is the name of a group that looks like ours and is not.
+const strangers = "nf1-of-a-stranger"
+
+// swept leaves a group of a Service that is long gone, takes an endpoint out by hand, and
+// makes a group that is nobody's here; nothing in any cluster tells of them. The sweep has the
+// first removed, the second put right, and leaves the third alone.
 func swept(ctx context.Context, t *teller) (string, error) {
 	name := t.group("web", 80)
 	zone, members := t.cloud.occupied(name)
@@ -29,11 +34,13 @@ func swept(ctx context.Context, t *teller) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	foreign := &compute.NetworkEndpointGroup{Name: "made-by-hand", NetworkEndpointType: "GCE_VM_IP_PORT", Network: "global/networks/" + sandbox.Network}
-	if _, err := api.NetworkEndpointGroups.Insert(sandbox.Project, zone, foreign).Context(ctx).Do(); err != nil {
-		return "", err
+	leak := t.group("long-gone", 80)
+	for name, description := range map[string]string{strangers: "", leak: neg.OwnerOf(t.cluster.UID, t.key("long-gone"), 80).Description()} {
+		g := &compute.NetworkEndpointGroup{Name: name, Description: description, NetworkEndpointType: "GCE_VM_IP_PORT", Network: "global/networks/" + sandbox.Network}
+		if _, err := api.NetworkEndpointGroups.Insert(sandbox.Project, sandbox.Zones[0], g).Context(ctx).Do(); err != nil {
+			return "", err
+		}
 	}
-	defer func() { _, _ = api.NetworkEndpointGroups.Delete(sandbox.Project, zone, "made-by-hand").Do() }()
 	address, instance, _ := strings.Cut(members[0], " ")
 	at := netip.MustParseAddrPort(address)
 	body := &compute.NetworkEndpointGroupsDetachEndpointsRequest{NetworkEndpoints: []*compute.NetworkEndpoint{{Instance: instance, IpAddress: at.Addr().String(), Port: int64(at.Port())}}}
@@ -41,11 +48,14 @@ func swept(ctx context.Context, t *teller) (string, error) {
 		return "", err
 	}
 	if err := t.until(ctx, func() (string, error) {
-		if len(t.cloud.members(name)[zone]) == len(members) {
-			return "the detach is not seen", nil
+		if len(t.cloud.members(name)[zone]) == len(members) || !slices.Contains(t.cloud.names(), leak) {
+			return "the detach or the leak is not seen", nil
 		}
 		return "", nil
 	}); err != nil {
+		return "", err
+	}
+	if err := t.age(ctx, leak, strangers); err != nil {
 		return "", err
 	}
 	began := time.Now()
@@ -53,28 +63,47 @@ func swept(ctx context.Context, t *teller) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	drift := found(report, "drifted", name)
-	if drift == "" || report.Published["orphans"] != 0 {
-		return "", fmt.Errorf("the sweep found %v and published %v; want %s drifted and no orphan", report.Findings, report.Published, name)
+	drift, orphan, foreign := found(report, "drifted", name), found(report, "orphan of a living cluster", leak), found(report, "foreign", strangers)
+	if drift == "" || orphan == "" || foreign == "" || report.Published["orphans"] != 1 {
+		return "", fmt.Errorf("the sweep found %v and published %v; want %s drifted, %s orphaned and %s foreign", report.Findings, report.Published, name, leak, strangers)
 	}
 	if err := t.exact(ctx, "web", name, 8080, 3); err != nil {
+		return "", err
+	}
+	err = t.until(ctx, func() (string, error) {
+		if slices.Contains(t.cloud.names(), leak) {
+			return leak + " is still there", nil
+		}
+		return "", nil
+	})
+	if err != nil {
 		return "", err
 	}
 	took, err := held(began)
 	if err != nil {
 		return "", err
 	}
-	if left := t.cloud.names(); !slices.Contains(left, "made-by-hand") {
-		return "", fmt.Errorf("the foreign group is gone: %v", left)
+	return fmt.Sprintf("orphan of a living cluster: %s\ndrifted: %s\nforeign: %s\n%s is gone and %s is back after %s; %s is left alone", orphan, drift, foreign, leak, address, took, strangers), t.untouched()
+}
+
+// untouched tells whether the stranger's group is there.
+func (t *teller) untouched() error {
+	if left := t.cloud.names(); !slices.Contains(left, strangers) {
+		return fmt.Errorf("the stranger's group is gone: %v", left)
 	}
-	return fmt.Sprintf("drifted: %s\n%s is back after %s; the group made-by-hand is left alone", drift, address, took), nil
+	return nil
+}
+
+// age makes groups an hour older: the sweep takes nothing that is young for a leak.
+func (t *teller) age(ctx context.Context, names ...string) error {
+	return t.world.GCE.Age(ctx, fakegce.Ageing{Path: "/networkEndpointGroups/(" + strings.Join(names, "|") + ")$", By: fakegce.Duration(time.Hour)})
 }
 
 // found is the evidence of a verdict on a resource of that name; empty when there is none.
 func found(r sweep.Report, verdict, name string) string {
 	for _, f := range r.Findings {
 		if f.Verdict == verdict && strings.Contains(f.Resource, name) {
-			return strings.Join(f.Evidence, "; ")
+			return f.Words()
 		}
 	}
 	return ""

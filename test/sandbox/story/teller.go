@@ -42,12 +42,27 @@ type teller struct {
 	mapper    meta.RESTMapper
 	cloud     *cloud
 	nodes     map[string]sandbox.Node
+	second    *teller // of the second cluster; nil: there is none
 	cancel    context.CancelFunc
 	following sync.WaitGroup
 }
 
 func newTeller(ctx context.Context, w *sandbox.World) (*teller, error) {
-	c := w.Clusters[0]
+	t, err := in(w, w.Clusters[0], newCloud(w.GCE))
+	if err == nil && len(w.Clusters) > 1 {
+		t.second, err = in(w, w.Clusters[1], t.cloud)
+	}
+	if err != nil {
+		return nil, err
+	}
+	following, cancel := context.WithCancel(ctx)
+	t.cancel = cancel
+	t.following.Go(func() { t.cloud.follow(following) })
+	return t, nil
+}
+
+// in is a teller of one cluster.
+func in(w *sandbox.World, c *sandbox.Cluster, cloud *cloud) (*teller, error) {
 	config, err := c.Config()
 	if err != nil {
 		return nil, err
@@ -65,13 +80,10 @@ func newTeller(ctx context.Context, w *sandbox.World) (*teller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discover the cluster's kinds: %w", err)
 	}
-	t := &teller{world: w, cluster: c, client: client, dynamic: dyn, mapper: restmapper.NewDiscoveryRESTMapper(groups), cloud: newCloud(w.GCE), nodes: map[string]sandbox.Node{}}
+	t := &teller{world: w, cluster: c, client: client, dynamic: dyn, mapper: restmapper.NewDiscoveryRESTMapper(groups), cloud: cloud, nodes: map[string]sandbox.Node{}}
 	for _, n := range c.Nodes {
 		t.nodes[n.Name] = n
 	}
-	following, cancel := context.WithCancel(ctx)
-	t.cancel = cancel
-	t.following.Go(func() { t.cloud.follow(following) })
 	return t, nil
 }
 
@@ -143,8 +155,10 @@ func (t *teller) annotate(ctx context.Context, service string, annotations map[s
 }
 
 // hint publishes a key, as an operator does to have a Service looked at.
-func (t *teller) hint(ctx context.Context, service string) error {
-	data, attributes, err := event.Encode(event.Message{Key: t.key(service), Reason: "asked for", Source: "operator", Observed: time.Now()})
+func (t *teller) hint(ctx context.Context, service string) error { return t.ask(ctx, t.key(service)) }
+
+func (t *teller) ask(ctx context.Context, k neg.Key) error {
+	data, attributes, err := event.Encode(event.Message{Key: k, Reason: "asked for", Source: "operator", Observed: time.Now()})
 	if err != nil {
 		return err
 	}

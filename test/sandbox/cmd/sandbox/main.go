@@ -47,16 +47,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	o := sandbox.Options{Progress: out}
 	flags := flag.NewFlagSet("sandbox "+args[0], flag.ExitOnError)
 	flags.StringVar(&o.Dir, "dir", ".sandbox", "folder of everything it writes")
-	flags.StringVar(&o.Bin, "bin", ".sandbox/bin", "folder of the programs fakegce and function")
+	flags.StringVar(&o.Bin, "bin", ".sandbox/bin", "folder of the programs that make build builds")
 	flags.StringVar(&o.ControlPlane, "controlplane", os.Getenv("NEGFLEET_CONTROLPLANE"), "the program that scripts/build-controlplane builds")
 	flags.IntVar(&o.Clusters, "clusters", 1, "control planes")
 	flags.IntVar(&o.Nodes, "nodes", 9, "simulated nodes of each cluster, over three zones")
 	flags.DurationVar(&o.OpLatency, "op-latency", 0, "how long an operation of the Compute emulator takes")
 	o.Ports = map[string]int{}
-	flags.Func("port", "NAME=PORT fixes the port of compute, pubsub, api (of the first cluster), reconcile, readiness, events or audit; may be repeated", func(s string) error {
+	flags.Func("port", "NAME=PORT fixes the port of compute, container, pubsub, api (of the first cluster), reconcile, readiness, events or audit; may be repeated", func(s string) error {
 		name, number, _ := strings.Cut(s, "=")
 		port, err := strconv.Atoi(number)
-		if !slices.Contains([]string{"compute", "pubsub", "api", "reconcile", "events", "audit", "readiness"}, name) || err != nil || port < 1 || port > 65535 {
+		if !slices.Contains([]string{"compute", "container", "pubsub", "api", "reconcile", "events", "audit", "readiness"}, name) || err != nil || port < 1 || port > 65535 {
 			return fmt.Errorf("want NAME=PORT")
 		}
 		o.Ports[name] = port
@@ -85,7 +85,8 @@ func measure(ctx context.Context, o sandbox.Options, only string, out io.Writer)
 
 func demo(ctx context.Context, o sandbox.Options, out io.Writer) (err error) {
 	began := time.Now()
-	fmt.Fprintln(out, "starting a real control plane, a Compute API emulator, Pub/Sub and the functions")
+	o.Clusters, o.Guest = max(o.Clusters, story.Clusters), true
+	fmt.Fprintf(out, "starting %d real control planes, emulators of Compute and GKE, Pub/Sub and the functions\n", o.Clusters)
 	w, err := sandbox.Start(ctx, o)
 	if err != nil {
 		return err
