@@ -172,7 +172,7 @@ func (r *drainRun) verdict(l drain.Look, err error) error {
 		if l.Failed != nil {
 			left += ": " + l.Failed.Error()
 		}
-		return fmt.Errorf("time is up: %s; %s", left, again)
+		return fmt.Errorf("time is up: %s; negfleet plan CLUSTER/NAMESPACE/SERVICE says why a key's stay; %s", left, again)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("interrupted: %s; what was published stands; %s", left, again)
 	case err != nil:
