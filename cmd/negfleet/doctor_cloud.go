@@ -97,32 +97,32 @@ func (c *cloud) quotas(ctx context.Context) []doctor.Quotas {
 	c.mu.Unlock()
 	var all []doctor.Quotas
 	for _, project := range slices.Sorted(maps.Keys(regions)) {
-		all = append(all, doctor.Quotas{Project: project, Limits: read(func() (map[string]doctor.Quota, error) {
+		got := read(func() ([]neg.Quota, error) {
 			client, err := c.client(ctx, project)
 			if err != nil {
 				return nil, err
 			}
-			return limits(client.ProjectQuotas(ctx, "BACKEND_SERVICES", "HEALTH_CHECKS"))
-		}, "compute.projects.get in project "+project)})
-		for _, region := range slices.Sorted(maps.Keys(regions[project])) {
-			all = append(all, doctor.Quotas{Project: project, Region: region, Limits: read(func() (map[string]doctor.Quota, error) {
-				client, err := c.client(ctx, project)
-				if err != nil {
-					return nil, err
-				}
-				return limits(client.RegionQuotas(ctx, region, "NETWORK_ENDPOINT_GROUPS"))
-			}, "compute.regions.get in project "+project)})
+			return client.Quotas(ctx)
+		}, "compute.projects.get and compute.regions.list in project "+project)
+		for _, region := range append([]string{""}, slices.Sorted(maps.Keys(regions[project]))...) {
+			all = append(all, doctor.Quotas{Project: project, Region: region, Limits: limits(got, region)})
 		}
 	}
 	return all
 }
 
-func limits(got map[string]gce.Quota, err error) (map[string]doctor.Quota, error) {
-	all := map[string]doctor.Quota{}
-	for metric, q := range got {
-		all[metric] = doctor.Quota{Used: q.Used, Limit: q.Limit}
+// limits are the quotas of one region, or without one the project's own.
+func limits(got doctor.Read[[]neg.Quota], region string) doctor.Read[map[string]doctor.Quota] {
+	if got.Gap != nil {
+		return doctor.Without[map[string]doctor.Quota](*got.Gap)
 	}
-	return all, err
+	found := map[string]doctor.Quota{}
+	for _, q := range got.Value {
+		if q.Region == region {
+			found[q.Metric] = doctor.Quota{Used: q.Used, Limit: q.Limit}
+		}
+	}
+	return doctor.Got(found)
 }
 
 // backendsOf are the places where a slice's Pods serve TCP.

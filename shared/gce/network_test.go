@@ -66,21 +66,3 @@ func TestVMs(t *testing.T) {
 		t.Errorf("%d instances, vm-3 is %+v", len(got), one)
 	}
 }
-
-func TestQuotas(t *testing.T) {
-	c := newCloud(t, fakegce.Options{})
-	c.check(c.CreateGroup(t.Context(), group, owner))
-	got, err := c.RegionQuotas(t.Context(), "us-central1", "NETWORK_ENDPOINT_GROUPS", "NO_SUCH_THING")
-	c.check(err)
-	if diff := cmp.Diff(map[string]gce.Quota{"NETWORK_ENDPOINT_GROUPS": {Used: 1, Limit: 2500}}, got); diff != "" {
-		t.Error(diff)
-	}
-	got, err = c.ProjectQuotas(t.Context(), "BACKEND_SERVICES")
-	c.check(err)
-	if diff := cmp.Diff(map[string]gce.Quota{"BACKEND_SERVICES": {Used: 0, Limit: 50}}, got); diff != "" {
-		t.Error(diff)
-	}
-	if _, err := c.RegionQuotas(t.Context(), "nowhere1"); len(neg.BlockedReasons(err)) == 0 {
-		t.Errorf("a region that is none: %v", err)
-	}
-}
