@@ -2,6 +2,7 @@ package fakegce
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -91,11 +92,8 @@ func (f *faults) add(list []Fault) error {
 	var ready []*armed
 	for _, fault := range list {
 		path, err := regexp.Compile(fault.Path)
-		if err != nil {
+		if err = errors.Join(err, fault.check()); err != nil {
 			return err
-		}
-		if fault.Status != 0 && (fault.Status < 400 || fault.Status > 599) {
-			return fmt.Errorf("status %d is no error", fault.Status)
 		}
 		ready = append(ready, &armed{Fault: fault, path: path})
 	}
@@ -105,6 +103,27 @@ func (f *faults) add(list []Fault) error {
 		f.made++
 		setDefault(&a.Name, fmt.Sprintf("fault-%d", f.made))
 		f.list = append(f.list, a)
+	}
+	return nil
+}
+
+// check refuses what would never be met, or would do nothing: whoever arms a fault relies on it.
+func (f Fault) check() error {
+	switch {
+	case f.Verb != "" && !slices.ContainsFunc(methods, func(m Method) bool { return matchVerb(f.Verb, m.ID) }):
+		return fmt.Errorf("verb %q is that of no method", f.Verb)
+	case f.Nth < 0, f.Count < 0:
+		return fmt.Errorf("nth %d, count %d: calls are counted from 1", f.Nth, f.Count)
+	case !(f.Probability >= 0 && f.Probability <= 1):
+		return fmt.Errorf("probability %v is not from 0 to 1", f.Probability)
+	case f.Status != 0 && (f.Status < 400 || f.Status > 599):
+		return fmt.Errorf("status %d is no error", f.Status)
+	case f.Delay < 0, f.OpLatency < 0, f.ListLag < 0:
+		return errors.New("delay, opLatency and listLag cannot be negative")
+	case f.Unreachable != "" && !slices.ContainsFunc(scopesOf(zonal, region, global), func(s scope) bool { return s.String() == f.Unreachable }):
+		return fmt.Errorf("unreachable %q is no scope: as in zones/us-central1-a", f.Unreachable)
+	case f.Delay == 0 && f.Status == 0 && !f.Reset && f.Operation == nil && f.OpLatency == 0 && f.ListLag == 0 && f.Unreachable == "" && !f.WaitEarly:
+		return errors.New("a fault that does nothing: give it a delay, status, reset, operation, opLatency, listLag, unreachable or waitEarly")
 	}
 	return nil
 }

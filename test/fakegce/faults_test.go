@@ -3,6 +3,7 @@ package fakegce_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -100,16 +101,28 @@ func TestFaultCounts(t *testing.T) {
 	if failed < 50 || failed > 150 {
 		t.Errorf("%d of 200 failed", failed)
 	}
-	for _, f := range []fakegce.Fault{{Path: "("}, {Status: 200}} {
+}
+
+// TestFaultsThatCannotBeMet are refused: whoever arms one relies on it.
+func TestFaultsThatCannotBeMet(t *testing.T) {
+	s, _ := start(t, fakegce.Options{})
+	for _, f := range []fakegce.Fault{
+		{}, {Verb: "networkEndpointGroups.list"}, {Path: "(", Status: 500}, {Status: 200}, {Verb: "*.insert", Status: 500}, {Verb: "groups.list", Status: 500},
+		{Status: 500, Nth: -1}, {Status: 500, Count: -1}, {Status: 500, Probability: 7}, {Status: 500, Probability: math.NaN()}, {Delay: -1},
+		{Unreachable: "zones/nowhere"}, {Unreachable: "us-central1-a"},
+	} {
 		if s.AddFaults(f) == nil {
 			t.Errorf("%+v was accepted", f)
 		}
+	}
+	if list := s.Faults(); len(list) > 0 {
+		t.Errorf("armed %+v", list)
 	}
 }
 
 func TestInjectedOperationError(t *testing.T) {
 	clock, s, c := slow(t, nil)
-	arm(t, s, fakegce.Fault{Verb: "*.insert", Status: 503}, fakegce.Fault{
+	arm(t, s, fakegce.Fault{Verb: "firewalls.*", Status: 503}, fakegce.Fault{
 		Verb: "networkEndpointGroups.insert", Operation: &fakegce.OperationError{}, OpLatency: fakegce.Duration(time.Minute),
 	})
 	op := c.insert("g")
