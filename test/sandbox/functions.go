@@ -47,7 +47,7 @@ func (w *World) startPubSub(ctx context.Context) error {
 		return err
 	}
 	server, err := pubsub.Start(ctx, pubsub.Options{
-		Project: Project, Listen: listen,
+		Project: Project, Listen: listen, Emulator: w.opts.PubSub,
 		Subscriptions: []pubsub.Subscription{
 			push(event.TopicAudit, "events", "/"), push(event.TopicNotifications, "events", "/"), push(event.TopicKeys, "reconcile", "/"),
 			push(event.TopicGates, "readiness", "/"), push(event.TopicClusters, "sweep", "/clusters"),

@@ -5,6 +5,7 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ import (
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/test/fakekube/conformance"
 	"github.com/negfleet/negfleet/test/sandbox"
+	"github.com/negfleet/negfleet/test/sandbox/pubsub"
 	"github.com/negfleet/negfleet/test/sandbox/story"
 )
 
@@ -104,6 +106,22 @@ func TestTwoClusters(t *testing.T) {
 	t.Run("doctor", func(t *testing.T) { checkDoctor(t, w) })
 	t.Run("env", func(t *testing.T) { checkEnv(t, w) })
 	t.Run("audit", func(t *testing.T) { checkAudit(t, w) })
+}
+
+// TestOnGoogleEmulator: the functions publish to Google's own emulator, and are pushed to from
+// there, with the same end. Skips where it is not installed.
+func TestOnGoogleEmulator(t *testing.T) {
+	o := options(t)
+	address, stop, err := pubsub.StartGoogle(t.Context(), t.TempDir())
+	if errors.Is(err, pubsub.ErrNotInstalled) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	o.Clusters, o.Nodes, o.PubSub = 2, 3, address
+	checkGroups(t, start(t, o))
 }
 
 // checkGroups: the same Service in both clusters gets its own groups in each. The first

@@ -50,6 +50,8 @@ type Options struct {
 	// Ports fixes ports of the loopback address: compute, container, pubsub, api (of the first
 	// cluster), reconcile, events, audit, readiness, admission. What is not named takes a free one.
 	Ports map[string]int
+	// PubSub is the address of a Pub/Sub emulator to use instead of the own server.
+	PubSub string
 	// Progress gets a line for each thing that is started.
 	Progress io.Writer
 }

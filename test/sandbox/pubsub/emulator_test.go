@@ -1,11 +1,7 @@
 package pubsub
 
 import (
-	"context"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,69 +9,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// jars are where Google's emulator is when the component pubsub-emulator of gcloud is
-// installed.
-var jars = []string{
-	"/usr/lib/google-cloud-sdk/platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
-	"/usr/share/google-cloud-sdk/platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
-	"$HOME/google-cloud-sdk/platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar",
-}
-
-// google returns the address of Google's emulator: one that PUBSUB_EMULATOR_HOST names, or
-// one that is started for the test. The test skips where there is none.
+// google returns the address of Google's emulator. The test skips where there is none.
 func google(t *testing.T) string {
 	t.Helper()
-	if address := os.Getenv("PUBSUB_EMULATOR_HOST"); address != "" {
-		return address
+	address, stop, err := StartGoogle(t.Context(), t.TempDir())
+	if errors.Is(err, ErrNotInstalled) {
+		t.Skip(err)
 	}
-	java, err := exec.LookPath("java")
-	jar := ""
-	for _, pattern := range jars {
-		if found, _ := filepath.Glob(os.ExpandEnv(pattern)); len(found) > 0 {
-			jar = found[len(found)-1]
-		}
-	}
-	if err != nil || jar == "" {
-		t.Skip("Google's Pub/Sub emulator is not installed: gcloud components install pubsub-emulator, and Java; or name a running one in PUBSUB_EMULATOR_HOST")
-	}
-	address := freeAddress(t)
-	host, port, _ := net.SplitHostPort(address)
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, java, "-jar", jar, "--host="+host, "--port="+port)
-	cmd.Dir = t.TempDir()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // it was killed
-	})
-	awaitAddress(t, address)
-	return address
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func awaitAddress(t *testing.T, address string) {
-	t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for range 600 {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return
-		}
-		<-tick.C
-	}
-	t.Fatalf("Google's emulator did not come up at %s within a minute", address)
+	t.Cleanup(stop)
+	return address
 }
 
 // TestOnTheEmulator: what the sandbox does with the server in memory it does with Google's

@@ -52,6 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.Clusters, "clusters", 1, "control planes")
 	flags.IntVar(&o.Nodes, "nodes", 9, "simulated nodes of each cluster, over three zones")
 	flags.DurationVar(&o.OpLatency, "op-latency", 0, "how long an operation of the Compute emulator takes")
+	flags.StringVar(&o.PubSub, "pubsub", "", "address of a Pub/Sub emulator, such as Google's, to use instead of the own one")
 	o.Ports = map[string]int{}
 	flags.Func("port", "NAME=PORT fixes the port of compute, container, pubsub, api (of the first cluster), reconcile, readiness, events or audit; may be repeated", func(s string) error {
 		name, number, _ := strings.Cut(s, "=")
