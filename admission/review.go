@@ -1,7 +1,9 @@
 package admission
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -68,9 +70,25 @@ func missed(err error) answer {
 	return a
 }
 
+// read reads an object under review, and sees that what a patch would add to is there: one that
+// does not apply has the API server refuse the request, whatever its failurePolicy.
+func read(raw []byte, into any, part string) error {
+	if err := utiljson.Unmarshal(raw, into); err != nil {
+		return err
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(parts[part], []byte("{")) {
+		return fmt.Errorf("it has no %s", part)
+	}
+	return nil
+}
+
 func (h *Handler) pod(ctx context.Context, pol mutate.Policy, request *admissionv1.AdmissionRequest, asked time.Time) answer {
 	var pod corev1.Pod
-	if err := utiljson.Unmarshal(request.Object.Raw, &pod); err != nil {
+	if err := read(request.Object.Raw, &pod, "spec"); err != nil {
 		return missed(neg.Block(ReasonBadObject, "read pod: %w", err))
 	}
 	if why := mutate.Skip(&pod, request.Namespace, pol); why != "" {
@@ -107,7 +125,7 @@ func (h *Handler) noSleep(ctx context.Context, cluster string, asked time.Time) 
 
 func (h *Handler) service(ctx context.Context, pol mutate.Policy, request *admissionv1.AdmissionRequest, asked time.Time) answer {
 	review := mutate.ServiceReview{Namespace: request.Namespace, New: &corev1.Service{}}
-	if err := utiljson.Unmarshal(request.Object.Raw, review.New); err != nil {
+	if err := read(request.Object.Raw, review.New, "metadata"); err != nil {
 		return missed(neg.Block(ReasonBadObject, "read service: %w", err))
 	}
 	if request.Operation == admissionv1.Update {

@@ -49,6 +49,7 @@ func TestAdmission(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("reviews", func(t *testing.T) { checkReviews(t, client) })
 	t.Run("own writes", func(t *testing.T) { checkOwnWrites(t, w, client) })
 	t.Run("commands", func(t *testing.T) { checkCommands(t, w, client, filepath.Join(o.Bin, "negfleet")) })
 	t.Run("validating policy", func(t *testing.T) {
@@ -196,8 +197,11 @@ func checkPolicy(t *testing.T, client kubernetes.Interface, dyn dynamic.Interfac
 	for value, refused := range map[string]string{
 		`{"ingress":true}`:            "",
 		`{"exposed_ports":{"80":{}}}`: "",
-		` { "exposed_ports" : { "80" : { "name" : "shop-web" } } } `: "",
-		`{"x":{"y":1},"exposed_ports":{"80":{"name":""}}}`:           "",
+		` { "exposed_ports" : { "80" : { "name" : "shop-web" } } } `:                              "",
+		`{"x":{"y":1},"exposed_ports":{"80":{"name":""}}}`:                                        "",
+		"{\n  \"exposed_ports\": {\n    \"80\": {\n      \"name\": \"shop-web\"\n    }\n  }\n}\n": "",
+		"{\n  \"exposed_ports\": {\n    \"81\": {}\n  }\n}\n":                                     "has not all of the ports 81",
+		"[\n  {}\n]\n":                "want a JSON object",
 		`80`:                          "want a JSON object",
 		`{"exposed_ports":{80:{}}}`:   "must be quoted",
 		`{"exposed_ports":{"81":{}}}`: "has not all of the ports 81",
