@@ -21,6 +21,7 @@ import (
 // facts asks for all there is to know, of the deployment and of the clusters at once.
 func (c *consultation) facts(ctx context.Context) (doctor.Facts, error) {
 	f := doctor.Facts{Project: c.env.PubSubProject, Expected: c.expected}
+	f.OwnPlanes = slices.ContainsFunc(c.clusters, func(k config.Cluster) bool { return k.Resource == neg.GKECluster{} })
 	var g errgroup.Group
 	g.Go(func() (err error) { f.Clusters, f.Quotas, err = c.patients(ctx); return err })
 	g.Go(func() error { c.deployment(ctx, &f); return nil })
@@ -45,6 +46,9 @@ func (c *consultation) deployment(ctx context.Context, f *doctor.Facts) {
 	g.Go(func() error { f.Functions = c.google.Functions(ctx, project); return nil })
 	g.Go(func() error { f.Subscriptions = c.google.Subscriptions(ctx, project); return nil })
 	g.Go(func() error { f.Delivered = c.google.Delivered(ctx, project); return nil })
+	if f.OwnPlanes {
+		g.Go(func() error { f.Posted = c.google.Posted(ctx, project); return nil })
+	}
 	g.Go(func() error { f.APIs = c.apis(ctx); return nil })
 	g.Go(func() error { f.Rights = c.rights(ctx); return nil })
 	g.Go(func() error { f.Sinks, f.Topics = c.sinksAndTopics(ctx); return nil })
@@ -60,7 +64,7 @@ func (c *consultation) without(ctx context.Context, f *doctor.Facts) {
 	f.Topics = []doctor.Topic{{Name: "publishers", Members: doctor.Without[map[string]bool](c.gap)}}
 	f.Jobs = doctor.Without[map[string]doctor.Job](c.gap)
 	f.Sinks = []doctor.Sink{{Project: c.subject(), Destination: doctor.Without[string](c.gap), Written: doctor.Without[time.Time](c.gap)}}
-	f.Delivered = doctor.Without[time.Time](c.gap)
+	f.Delivered, f.Posted = doctor.Without[time.Time](c.gap), doctor.Without[time.Time](c.gap)
 	f.Subscriptions = doctor.Without[map[string]doctor.Subscription](c.gap)
 	if c.gap.Skip && c.env.PubSubProject != "" {
 		f.Subscriptions = c.emulated(ctx) // which has subscriptions

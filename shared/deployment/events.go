@@ -170,6 +170,12 @@ func (c *Client) Delivered(ctx context.Context, project string) doctor.Read[time
 		` AND logName:"run.googleapis.com%2Frequests" AND httpRequest.status<300`)
 }
 
+// Posted tells when the audit function last published keys: the platform's request log of it is
+// switched off, as its paths are secrets.
+func (c *Client) Posted(ctx context.Context, project string) doctor.Read[time.Time] {
+	return c.newest(ctx, project, `resource.type="cloud_run_revision" AND resource.labels.service_name="negfleet-audit" AND jsonPayload.message="published keys"`)
+}
+
 // newest is the time of the newest entry of the last day that a filter finds; zero: none.
 func (c *Client) newest(ctx context.Context, project, filter string) doctor.Read[time.Time] {
 	since := c.opts.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)

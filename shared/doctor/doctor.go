@@ -68,6 +68,8 @@ type Facts struct {
 	Jobs          Read[map[string]Job]          // by name
 	Sinks         []Sink
 	Delivered     Read[time.Time] // when the events function last took a delivery; zero: not within a day
+	OwnPlanes     bool            // some cluster is not known as a GKE cluster: its audit webhook posts
+	Posted        Read[time.Time] // when the audit function last published keys of such; zero: not within a day
 	Quotas        []Quotas
 	Clusters      []Cluster
 }
@@ -101,6 +103,7 @@ func (f *Facts) deployment() []Finding {
 	for _, s := range f.Sinks {
 		all = append(all, s.check(), f.delivery(s))
 	}
+	all = append(all, f.posted()...)
 	for _, q := range f.Quotas {
 		all = append(all, q.check())
 	}

@@ -71,3 +71,19 @@ func (f *Facts) delivery(s Sink) Finding {
 	return c.finding(Problem, "look at the sink, the topic's publishers and the subscription negfleet-audit-events above; then negfleet resync",
 		"the last write was logged %s ago, the events function's last delivery was %s", age(written), last)
 }
+
+// posted says when control planes of one's own were last heard. Nobody else writes down what
+// they write, so silence proves nothing.
+func (f *Facts) posted() []Finding {
+	c := check{"delivery", "audit webhooks"}
+	switch {
+	case !f.OwnPlanes:
+		return nil
+	case f.Posted.Gap != nil:
+		return []Finding{c.gap(f.Posted.Gap)}
+	case f.Posted.Value.IsZero():
+		return []Finding{c.finding(Unknown, "write something: kubectl annotate service NAME checked=now --overwrite; then ask again; docs/operators/cluster-events.md, Is it working?",
+			"the audit function published no key within a day: no control plane reaches it, or nobody wrote")}
+	}
+	return []Finding{c.ok("the audit function last published keys %s ago", age(f.now().Sub(f.Posted.Value)))}
+}
