@@ -10,8 +10,10 @@ locals {
     sweep     = ["sweep"]
   } : key => "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(${join(" OR ", [for name in names : "\"negfleet-${name}\""])})" }
 
+  milliseconds = [50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 1800000]
+
   # The name, the lines that are counted, and what tells them apart. With a value it is the
-  # distribution of that, in milliseconds.
+  # distribution of that.
   metrics = {
     outcomes = {
       description = "Deliveries that reconcile and readiness have answered"
@@ -27,13 +29,13 @@ locals {
       description = "From what was observed in a cluster to the end of the look at it"
       filter      = "${local.from.reconcile} AND jsonPayload.message=\"looked\" AND jsonPayload.age_ms>=0"
       labels      = { source = "EXTRACT(jsonPayload.source)" }
-      value       = "EXTRACT(jsonPayload.age_ms)"
+      value       = { of = "EXTRACT(jsonPayload.age_ms)", unit = "ms", bounds = local.milliseconds }
     }
     entry_lag = {
       description = "From a control plane's write to the publishing of its keys"
       filter      = "${local.from.entries} AND jsonPayload.message=\"published keys\" AND jsonPayload.lag_ms>=0"
       labels      = {}
-      value       = "EXTRACT(jsonPayload.lag_ms)"
+      value       = { of = "EXTRACT(jsonPayload.lag_ms)", unit = "ms", bounds = local.milliseconds }
     }
     missed_injections = {
       description = "Pods that slipped past injection, as API servers say"
@@ -77,6 +79,24 @@ locals {
       labels      = { cluster = "EXTRACT(jsonPayload.cluster)" }
       value       = null
     }
+    ungated_namespaces = {
+      description = "Namespaces in which a sweep found Pods without a gate"
+      filter      = "${local.from.sweep} AND jsonPayload.reason=\"PodsWithoutGate\""
+      labels      = { cluster = "EXTRACT(jsonPayload.cluster)" }
+      value       = null
+    }
+    low_quotas = {
+      description = "Quotas that a sweep found nearly used up"
+      filter      = "${local.from.sweep} AND jsonPayload.reason=\"QuotaLow\""
+      labels      = {}
+      value       = null
+    }
+    quota_used = {
+      description = "How much is used of the quota of which most is"
+      filter      = "${local.from.sweep} AND jsonPayload.message=\"swept\" AND jsonPayload.quota_percent>=0"
+      labels      = {}
+      value       = { of = "EXTRACT(jsonPayload.quota_percent)", unit = "%", bounds = [10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 100] }
+    }
   }
 }
 
@@ -88,12 +108,12 @@ resource "google_logging_metric" "metric" {
   description      = each.value.description
   filter           = each.value.filter
   label_extractors = each.value.labels
-  value_extractor  = each.value.value
+  value_extractor  = try(each.value.value.of, null)
 
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = each.value.value == null ? "INT64" : "DISTRIBUTION"
-    unit        = each.value.value == null ? "1" : "ms"
+    unit        = try(each.value.value.unit, "1")
 
     dynamic "labels" {
       for_each = each.value.labels
@@ -108,7 +128,7 @@ resource "google_logging_metric" "metric" {
     for_each = each.value.value[*]
     content {
       explicit_buckets {
-        bounds = [50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 1800000]
+        bounds = bucket_options.value.bounds
       }
     }
   }
@@ -210,6 +230,12 @@ locals {
           align  = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.cluster", "metric.label.reason"]
           period = "600s", duration = "0s", limit = var.alert_thresholds.missed_injections
         },
+        {
+          name   = "Sweep after sweep finds Pods without a gate"
+          filter = try(local.counted["ungated_namespaces"], "")
+          align  = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.cluster"]
+          period = "3600s", duration = "0s", limit = 3
+        },
       ]
     }
     blocked-keys = {
@@ -250,14 +276,22 @@ locals {
       when     = contains(keys(local.functions), "reconcile")
       title    = "Quota headroom"
       severity = "WARNING"
-      says     = "Something was not made for want of quota."
+      says     = "A quota that groups, backend services or health checks count against is nearly used up, or something was not made for want of it."
       below    = []
-      above = [{
-        name   = "Something was refused for want of quota"
-        filter = try("${local.counted["outcomes"]} AND metric.labels.reason=\"QuotaExceeded\"", "")
-        align  = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.cluster"]
-        period = "3600s", duration = "0s", limit = 0
-      }]
+      above = [
+        {
+          name   = "A quota is nearly used up"
+          filter = try(local.counted["low_quotas"], "")
+          align  = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = []
+          period = "1800s", duration = "0s", limit = 1
+        },
+        {
+          name   = "Something was refused for want of quota"
+          filter = try("${local.counted["outcomes"]} AND metric.labels.reason=\"QuotaExceeded\"", "")
+          align  = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.cluster"]
+          period = "3600s", duration = "0s", limit = 0
+        },
+      ]
     }
   }
 }

@@ -63,6 +63,7 @@ func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	r := rig.Start(t, rig.Options{
 		Project: "counted", Clusters: []string{"c1"}, Nodes: 3,
+		GCE:  fakegce.Options{Quota: map[string]int{"NETWORK_ENDPOINT_GROUPS": 3}}, // for one Service
 		Env:  map[string]string{"NEGFLEET_DELETION_GRACE": "1ms", "NEGFLEET_LOOK_INTERVAL": "1ms", "NEGFLEET_CALLER_KEYS": callerKey},
 		Push: pubsub.Subscription{AckDeadline: time.Minute},
 	})
@@ -133,10 +134,8 @@ func (f *fleet) reconcile() {
 	f.check(err)
 	f.service("web")
 	f.post(h, "/", f.push("web"))
-	f.service("more")
-	f.check(f.GCE.AddFaults(fakegce.Fault{Name: "quota", Verb: "networkEndpointGroups.insert", Status: 403, Reason: "quotaExceeded"}))
+	f.service("more") // than the quota has room for
 	f.post(h, "/", f.push("more"))
-	f.GCE.ClearFaults()
 	f.post(h, "/", "no message")
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	h.ServeHTTP(httptest.NewRecorder(), r)
@@ -153,6 +152,8 @@ func (f *fleet) sweep() {
 	f.t.Helper()
 	h, err := sweep.FromEnv(f.getenv, f.log("sweep"))
 	f.check(err)
+	// Whose Pods should have a gate, and were made without.
+	f.check(f.Clusters[0].Apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{neg.Inject: neg.InjectEnabled}}}))
 	f.post(h, "/", "") // the Lease's namespace is not there
 	f.check(f.Clusters[0].Apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: neg.LeaseNamespace}}))
 	f.post(h, "/", "")

@@ -33,18 +33,27 @@ var counts = map[string][]string{
 		"negfleet-audit cluster=prod-eu reason=deadline",
 		"negfleet-audit cluster=prod-eu reason=failed open",
 	},
-	"missed_reviews": {"negfleet-admission cluster=c1 reason=LeaseStale"},
-	"sweeps":         {"negfleet-sweep"},
-	"sweep_failures": {"negfleet-sweep reason=SweepFailed"},
-	"unknown_scopes": {"negfleet-sweep"},
-	"stale_leases":   {"negfleet-sweep cluster=c1"},
+	"missed_reviews":     {"negfleet-admission cluster=c1 reason=LeaseStale"},
+	"sweeps":             {"negfleet-sweep"},
+	"sweep_failures":     {"negfleet-sweep reason=SweepFailed"},
+	"unknown_scopes":     {"negfleet-sweep"},
+	"stale_leases":       {"negfleet-sweep cluster=c1"},
+	"ungated_namespaces": {"negfleet-sweep cluster=c1"},
+	"low_quotas":         {"negfleet-sweep"},
+	"quota_used":         {"negfleet-sweep"},
 }
 
 // A metric is one of infra/monitoring.tf.
 type metric struct {
 	Filter string
 	Labels map[string]string
-	Value  *string
+	Value  *value
+}
+
+// A value is what the distribution of a metric is of.
+type value struct {
+	Of, Unit string
+	Bounds   []float64
 }
 
 // metrics are read without Terraform.
@@ -117,8 +126,8 @@ func (m metric) counted(t *testing.T, entries []logfilter.Entry) (all []string) 
 		if m.Value == nil {
 			continue
 		}
-		if v, _, err := logfilter.Extract(*m.Value, e); err != nil || !isNumber(v) {
-			t.Errorf("%s: value %v, %v", *m.Value, v, err)
+		if v, _, err := logfilter.Extract(m.Value.Of, e); err != nil || !isNumber(v) {
+			t.Errorf("%s: value %v, %v", m.Value.Of, v, err)
 		}
 	}
 	slices.Sort(all)
@@ -213,14 +222,25 @@ func TestMetrics(t *testing.T) {
 		for label, expression := range extractors {
 			m.Labels[label] = fmt.Sprint(expression)
 		}
-		if value := at(r.Values, "value_extractor"); value != "" {
-			m.Value = &value
+		if of := at(r.Values, "value_extractor"); of != "" {
+			m.Value = &value{Of: of, Unit: at(r.Values, "metric_descriptor", 0, "unit"), Bounds: bounds(r)}
 		}
 		made[strings.TrimPrefix(at(r.Values, "name"), "negfleet/")] = m
 	}
 	if diff := cmp.Diff(metrics(t), made); diff != "" {
 		t.Errorf("(-monitoring.tf +Terraform)\n%s", diff)
 	}
+}
+
+// bounds are those of a distribution's buckets.
+func bounds(r resource) (all []float64) {
+	options, _ := r.Values["bucket_options"].([]any)
+	explicit, _ := options[0].(map[string]any)["explicit_buckets"].([]any)
+	list, _ := explicit[0].(map[string]any)["bounds"].([]any)
+	for _, bound := range list {
+		all = append(all, bound.(float64))
+	}
+	return all
 }
 
 // TestWatched: alerts and charts ask for metrics that there are, by labels that these have, of
