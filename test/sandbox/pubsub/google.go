@@ -12,7 +12,7 @@ import (
 )
 
 // ErrNotInstalled says how to get Google's emulator.
-var ErrNotInstalled = errors.New("Google's Pub/Sub emulator is not installed: gcloud components install pubsub-emulator, and Java; or name a running one in PUBSUB_EMULATOR_HOST")
+var ErrNotInstalled = errors.New("the Pub/Sub emulator of Google is not installed: gcloud components install pubsub-emulator, and Java; or name a running one in PUBSUB_EMULATOR_HOST")
 
 // jars are where Google's emulator is when the component pubsub-emulator of gcloud is
 // installed.
