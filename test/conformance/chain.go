@@ -78,13 +78,22 @@ func regionalServices(w *world) {
 	w.discard(func() (*compute.Operation, error) {
 		return w.svc.RegionBackendServices.Delete(w.Project, here, name).Context(w.ctx).Do()
 	})
-	all, err := w.svc.BackendServices.AggregatedList(w.Project).Filter(`name = "` + name + `"`).Context(w.ctx).Do()
-	if err != nil {
-		w.Fatal(err)
-	}
-	found := all.Items["regions/"+here].BackendServices
-	if len(found) != 1 || !strings.HasSuffix(found[0].Region, "/regions/"+here) || all.Items["global"].Warning == nil {
-		w.Errorf("found %v", found)
+	global := ""
+	w.sees("regional backend services", []string{name + " in " + here}, func() (found []string) {
+		all, err := w.svc.BackendServices.AggregatedList(w.Project).Filter(`name = "` + name + `"`).Context(w.ctx).Do()
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, s := range all.Items["regions/"+here].BackendServices {
+			found = append(found, s.Name+" in "+s.Region[strings.LastIndex(s.Region, "/")+1:])
+		}
+		if all.Items["global"].Warning == nil {
+			global = "the global scope has no warning"
+		}
+		return found
+	})
+	if global != "" {
+		w.Error(global)
 	}
 }
 

@@ -57,11 +57,15 @@ func endpointDefaults(w *world) {
 	}
 	w.done(w.attach(g.Name, ep))
 	in := &compute.NetworkEndpointGroupsListEndpointsRequest{HealthStatus: "SHOW"}
-	list, err := w.svc.NetworkEndpointGroups.ListNetworkEndpoints(w.Project, w.Zone, g.Name, in).Context(w.ctx).Do()
-	if err != nil {
-		w.Fatal(err)
-	}
-	if len(list.Items) != 1 {
+	var list *compute.NetworkEndpointGroupsListNetworkEndpoints
+	_, listed := w.poll(w.Patience, func() (one bool) {
+		var err error
+		if list, err = w.svc.NetworkEndpointGroups.ListNetworkEndpoints(w.Project, w.Zone, g.Name, in).Context(w.ctx).Do(); err != nil {
+			w.Fatal(err)
+		}
+		return len(list.Items) == 1
+	})
+	if !listed {
 		w.Fatalf("%d endpoints", len(list.Items))
 	}
 	got := list.Items[0].NetworkEndpoint

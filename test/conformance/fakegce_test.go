@@ -41,11 +41,16 @@ func TestFakeGCE(t *testing.T) {
 		"lenient":  {AttachExisting: fakegce.Idempotent, DetachAbsent: fakegce.Idempotent, InstanceEcho: "name", MissingFingerprint: "optional"},
 		"swapped":  {AttachExisting: fakegce.NotFound, DetachAbsent: fakegce.Invalid, RejectOverlap: true, MissingFingerprint: "conditionNotMet"},
 		"slow":     {OpLatency: 5 * time.Millisecond, OpJitter: 5 * time.Millisecond},
+		"health":   {HealthUnreached: true, DrainingHidden: true, HealthDelay: 10 * time.Millisecond, HealthPending: "unknown"},
+		"lagging":  {ListLag: 50 * time.Millisecond, RequestIDReuse: "conflict"},
 		"accepted": {OpLatency: 5 * time.Millisecond, CommitAt: "accept"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, target := emulator(t, opts)
+			if opts.ListLag > 0 {
+				target.Patience = time.Minute
+			}
 			Run(t, target)
 		})
 	}
@@ -95,6 +100,19 @@ func TestSweep(t *testing.T) {
 	}
 	if _, err := Sweep(t.Context(), target, "", time.Now()); err == nil {
 		t.Error("swept without a prefix")
+	}
+}
+
+// TestSweepOfStaleLists: what is listed and not there any more was not left behind.
+func TestSweepOfStaleLists(t *testing.T) {
+	clock := fakegce.NewManualClock(time.Now())
+	_, target := emulator(t, fakegce.Options{ListLag: time.Hour, Clock: clock})
+	w := newWorld(t, target, Prefix+"stale")
+	w.inserted("a")
+	clock.Advance(2 * time.Hour)
+	w.done(w.deleteGroup("a"))
+	if removed, err := Sweep(t.Context(), target, Prefix, time.Time{}); len(removed) > 0 || err != nil {
+		t.Errorf("removed %v, %v", removed, err)
 	}
 }
 

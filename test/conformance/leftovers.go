@@ -47,14 +47,19 @@ func Sweep(ctx context.Context, target Target, prefix string, before time.Time) 
 			return removed, err
 		}
 		var errs []error
+		had := len(removed)
 		for _, l := range found {
-			if err := l.delete(ctx, svc, target.Project); err != nil {
+			switch there, err := l.delete(ctx, svc, target.Project); {
+			case err != nil:
 				errs = append(errs, fmt.Errorf("%s: %w", l.path, err))
-				continue
+			case there:
+				removed = append(removed, l.path)
 			}
-			removed = append(removed, l.path)
 		}
-		if err = errors.Join(errs...); err == nil {
+		if err = errors.Join(errs...); err == nil && len(removed) == had {
+			return removed, nil // what is listed is not there any more
+		}
+		if err == nil {
 			continue
 		}
 		select {
@@ -72,16 +77,17 @@ type leftover struct {
 	remove func() (*compute.Operation, error)
 }
 
-func (l leftover) delete(ctx context.Context, svc *compute.Service, project string) error {
+// delete tells whether it was there.
+func (l leftover) delete(ctx context.Context, svc *compute.Service, project string) (there bool, err error) {
 	op, err := l.remove()
 	if code(err) == 404 {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return true, err
 	}
 	_, err = await(ctx, svc, project, op)
-	return err
+	return true, err
 }
 
 // census collects what has the prefix and is old enough.
