@@ -22,18 +22,24 @@ import (
 // ofClusters are the checks that say nothing of what scripts/deploy makes.
 var ofClusters = []string{"reach", "add-on", "egress", "vpc-native", "webhook", "lease", "firewall", "quota"}
 
-// examine has negfleet doctor examine what was deployed, and returns what it finds of the
-// deployment, one a line.
-func examine(t *testing.T, apis *fakeapis.Server, env []string, args ...string) string {
+// command builds negfleet.
+func command(t *testing.T) string {
 	t.Helper()
-	api := httptest.NewServer(apis)
-	defer api.Close()
 	program := filepath.Join(t.TempDir(), "negfleet")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/negfleet")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	return program
+}
+
+// examine has negfleet doctor examine what was deployed, and returns what it finds of the
+// deployment, one a line.
+func examine(t *testing.T, program string, apis *fakeapis.Server, env []string, args ...string) string {
+	t.Helper()
+	api := httptest.NewServer(apis)
+	defer api.Close()
 	c := exec.CommandContext(t.Context(), program, append([]string{"doctor", "--json"}, append(args, "prod-eu")...)...)
 	c.Dir = root
 	c.Env = append(slices.Clone(env), "NEGFLEET_FLEET=test/deploy/testdata/fleet.yaml", "PUBSUB_PROJECT_ID=my-project", "NEGFLEET_APIS_ENDPOINT="+api.URL,

@@ -60,13 +60,14 @@ func TestGcloud(t *testing.T) {
 	}
 
 	lived(apis, time.Now().Add(-4*time.Minute-30*time.Second))
-	golden(t, "doctor", examine(t, apis, env))
-	if found := examine(t, apis, env, "--impersonate"); !strings.Contains(found, "ok | roles | negfleet-reconcile in my-project | N permissions, by testIamPermissions as the account") {
+	program := command(t)
+	golden(t, "doctor", examine(t, program, apis, env))
+	if found := examine(t, program, apis, env, "--impersonate"); !strings.Contains(found, "ok | roles | negfleet-reconcile in my-project | N permissions, by testIamPermissions as the account") {
 		t.Errorf("asked as the account:\n%s", found)
 	}
 
 	must("undeploy")
-	golden(t, "doctor-undeployed", examine(t, apis, env))
+	golden(t, "doctor-undeployed", examine(t, program, apis, env))
 	left := slices.DeleteFunc(apis.Resources(), func(path string) bool {
 		return strings.Contains(path, "/roles/") && strings.Contains(apis.Resource(path), `"deleted": true`)
 	})
