@@ -28,46 +28,50 @@ type bounded struct {
 	room    chan struct{}
 }
 
-func within[T any](ctx context.Context, room chan struct{}, call func() (T, error)) (answer T, err error) {
+func within[T any](ctx context.Context, room chan struct{}, call func(context.Context) (T, error)) (answer T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	select {
 	case room <- struct{}{}:
 	case <-ctx.Done():
 		return answer, ctx.Err()
 	}
 	defer func() { <-room }()
-	return call()
+	return call(ctx)
 }
 
 func (b bounded) Exposed(ctx context.Context, namespace string) ([]neg.Service, error) {
-	return within(ctx, b.room, func() ([]neg.Service, error) { return b.cluster.Exposed(ctx, namespace) })
+	return within(ctx, b.room, func(ctx context.Context) ([]neg.Service, error) { return b.cluster.Exposed(ctx, namespace) })
 }
 
 func (b bounded) IngressPorts(ctx context.Context, namespace string) ([]neg.IngressPort, error) {
-	return within(ctx, b.room, func() ([]neg.IngressPort, error) { return b.cluster.IngressPorts(ctx, namespace) })
+	return within(ctx, b.room, func(ctx context.Context) ([]neg.IngressPort, error) { return b.cluster.IngressPorts(ctx, namespace) })
 }
 
 func (b bounded) GatedPods(ctx context.Context, namespace string, selector map[string]string, gates []string) ([]neg.GatedPod, error) {
-	return within(ctx, b.room, func() ([]neg.GatedPod, error) { return b.cluster.GatedPods(ctx, namespace, selector, gates) })
+	return within(ctx, b.room, func(ctx context.Context) ([]neg.GatedPod, error) {
+		return b.cluster.GatedPods(ctx, namespace, selector, gates)
+	})
 }
 
 func (b bounded) Slices(ctx context.Context, k neg.Key) ([]neg.Slice, error) {
-	return within(ctx, b.room, func() ([]neg.Slice, error) { return b.cluster.Slices(ctx, k) })
+	return within(ctx, b.room, func(ctx context.Context) ([]neg.Slice, error) { return b.cluster.Slices(ctx, k) })
 }
 
 func (b bounded) GKEGroups(ctx context.Context, namespace, service string) ([]neg.GKEGroup, error) {
-	return within(ctx, b.room, func() ([]neg.GKEGroup, error) { return b.cluster.GKEGroups(ctx, namespace, service) })
+	return within(ctx, b.room, func(ctx context.Context) ([]neg.GKEGroup, error) { return b.cluster.GKEGroups(ctx, namespace, service) })
 }
 
 func (b bounded) Nodes(ctx context.Context, fresh bool) (map[string]neg.Node, error) {
-	return within(ctx, b.room, func() (map[string]neg.Node, error) { return b.cluster.Nodes(ctx, fresh) })
+	return within(ctx, b.room, func(ctx context.Context) (map[string]neg.Node, error) { return b.cluster.Nodes(ctx, fresh) })
 }
 
 func (b bounded) SetGate(ctx context.Context, p neg.GatedPod, gate neg.Gate) error {
-	_, err := within(ctx, b.room, func() (struct{}, error) { return struct{}{}, b.cluster.SetGate(ctx, p, gate) })
+	_, err := within(ctx, b.room, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.cluster.SetGate(ctx, p, gate) })
 	return err
 }
 
 func (b bounded) RenewLease(ctx context.Context, holder string) error {
-	_, err := within(ctx, b.room, func() (struct{}, error) { return struct{}{}, b.cluster.RenewLease(ctx, holder) })
+	_, err := within(ctx, b.room, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.cluster.RenewLease(ctx, holder) })
 	return err
 }

@@ -52,8 +52,9 @@ func New(budget time.Duration, log *slog.Logger) *Follower {
 // (https://cloud.google.com/compute/docs/api-rate-limits).
 const listingsPerSecond = 12
 
-// lookTimeout bounds the calls of one look, retries included.
-const lookTimeout = 30 * time.Second
+// callTimeout bounds a call of a look, retries included. Waiting for the allowance of listings
+// is no part of it: when many keys wait, that alone takes longer.
+const callTimeout = 30 * time.Second
 
 // A follow is the one loop of a key in this instance.
 type follow struct {
@@ -124,7 +125,7 @@ func (f *Follower) stay(ctx context.Context, k neg.Key, fl *follow) error {
 	ends := f.Now().Add(f.Budget)
 	for {
 		began := f.Now()
-		s, err := f.look(ctx, k)
+		s, err := f.look(ctx, k, ends.Sub(began)+callTimeout)
 		if err == nil {
 			if err := f.askReconcile(ctx, fl, s.strays); err != nil {
 				f.Log.WarnContext(ctx, err.Error(), "key", k.String())
@@ -156,8 +157,9 @@ func (s seen) stuck() error {
 	return s.cloud
 }
 
-func (f *Follower) look(ctx context.Context, k neg.Key) (seen, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+// look has at most as long as the delivery.
+func (f *Follower) look(ctx context.Context, k neg.Key, most time.Duration) (seen, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	scope, err := f.Open(ctx, k.Cluster)
 	if err != nil {
@@ -288,7 +290,8 @@ func (f *Follower) askReconcile(ctx context.Context, fl *follow, strays []neg.Ke
 	return errors.Join(errs...)
 }
 
-// allow takes n listings in a region and returns how long to wait before them.
+// allow takes n listings in a region and returns how long to wait before them; a negative n
+// gives some back.
 func (f *Follower) allow(r region, n int) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()

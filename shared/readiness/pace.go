@@ -38,7 +38,8 @@ type rate struct {
 	left float64   // negative: owed
 }
 
-// take takes n calls and returns how long to wait before making them.
+// take takes n calls and returns how long to wait before making them; a negative n gives
+// some back.
 func (r *rate) take(now time.Time, n int) time.Duration {
 	if r.at.IsZero() {
 		r.left = r.burst

@@ -181,8 +181,11 @@ func (l *look) list(ctx context.Context, id neg.GroupID) (*Group, error) {
 	return l.f.listings.get(l.f.Now, listingAge, inProject[neg.GroupID]{l.scope.Project, id}, func() (*Group, error) {
 		place := region{l.scope.Project, regionOf(id.Zone)}
 		if err := l.f.wait(ctx, l.f.allow(place, 1)); err != nil {
+			l.f.allow(place, -1)
 			return nil, err
 		}
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
 		endpoints, exists, err := l.scope.Cloud.Health(ctx, id)
 		l.f.allow(place, len(endpoints)/pageSize) // further pages: owed
 		if err != nil || !exists {
@@ -194,6 +197,8 @@ func (l *look) list(ctx context.Context, id neg.GroupID) (*Group, error) {
 
 func (l *look) backendService(ctx context.Context, id neg.BackendServiceID) (neg.BackendService, bool, error) {
 	s, err := l.f.services.get(l.f.Now, servicesAge, inProject[neg.BackendServiceID]{l.scope.Project, id}, func() (s foundService, err error) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
 		s.BackendService, s.exists, err = l.scope.Cloud.BackendService(ctx, id)
 		return s, err
 	})

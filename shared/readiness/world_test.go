@@ -152,6 +152,7 @@ func (w *world) serve(name string, annotations map[string]string) {
 func (w *world) deploy(name string, n int) {
 	w.t.Helper()
 	w.check(w.fleet().World.Deploy(fakekube.Deployment{Namespace: "shop", Name: name, Replicas: n, Gates: []string{neg.GateNEG}}))
+	w.clock.catchUp()
 }
 
 // reconcile has the reconcile function look at shop/NAME.
@@ -323,6 +324,15 @@ type timer struct {
 
 func newClock() *clock {
 	return &clock{now: time.Now().Truncate(time.Second), parked: make(chan struct{}, 1000)}
+}
+
+// catchUp sets the clock to the real time, which the cluster's objects have, if it is behind.
+func (c *clock) catchUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now().Truncate(time.Second); now.After(c.now) {
+		c.now = now
+	}
 }
 
 func (c *clock) Now() time.Time {

@@ -86,6 +86,11 @@ func openGates(t *testing.T, n, pods int, over time.Duration) gateReport {
 	done := make(chan error, 1)
 	var got gateReport
 	go func() { done <- w.followInChild(n, &got) }()
+	select {
+	case <-opened.begun:
+	case err := <-done:
+		t.Fatalf("it ended before anybody was healthy: %v", err)
+	}
 	healthy := w.turnHealthy(over)
 	w.check(<-done)
 	got.lags = opened.after(t, healthy)
@@ -107,18 +112,23 @@ func (w *world) serveGated(name string, pods int) {
 
 // An openings is when gates were opened, by the Pods' names.
 type openings struct {
-	mu sync.Mutex
-	at map[string]time.Time
+	mu    sync.Mutex
+	at    map[string]time.Time
+	begun chan struct{} // closed when the first condition is written
 }
 
 func (w *world) watchGates() *openings {
-	o := &openings{at: map[string]time.Time{}}
+	o := &openings{at: map[string]time.Time{}, begun: make(chan struct{})}
+	begin := sync.OnceFunc(func() { close(o.begun) })
 	w.Kube.OnWrite(func(wr fakekube.Write) {
 		p, ok := wr.Object.(*corev1.Pod)
 		if !ok || wr.Subresource != "status" {
 			return
 		}
 		for _, c := range p.Status.Conditions {
+			if c.Type == neg.GateNEG {
+				begin()
+			}
 			if c.Type == neg.GateNEG && c.Status == corev1.ConditionTrue {
 				o.mu.Lock()
 				o.at[p.Name] = time.Now()
