@@ -188,6 +188,24 @@ func TestGroupsInPart(t *testing.T) {
 	}
 }
 
+// TestGroupsToPageTwo: of a list that fails on its second page nothing is concluded, not from
+// what its first page has either.
+func TestGroupsToPageTwo(t *testing.T) {
+	w := newWorld(t)
+	for i := range 500 {
+		w.group(fmt.Sprintf("many-%d", i))
+	}
+	w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "networkEndpointGroups.aggregatedList", Nth: 2, Status: 400}))
+	in := w.read()
+	if p := in.Projects[0]; p.Failed == "" || len(p.Resources) != 0 {
+		t.Errorf("failed %q, and %d resources", p.Failed, len(p.Resources))
+	}
+	r, s := sweep.Conclude(in, sweep.Budget)
+	if len(r.Findings) != 0 || len(r.Unread) != 1 || r.Published["orphans"] != 0 || len(s.Publications) > 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestManaged: a backend service and a health check that a Service left are orphans too, and
 // the one using the other is no stranger's use.
 func TestManaged(t *testing.T) {
