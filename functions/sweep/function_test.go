@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -101,6 +102,24 @@ func TestSilentCluster(t *testing.T) {
 	}
 	if log := w.logs.String(); !strings.Contains(log, `"reason":"ScopeUnknown"`) {
 		t.Errorf("log: %s", log)
+	}
+}
+
+// TestProjects: every project that a cluster has its groups in is listed, and a group goes only
+// where its cluster has them.
+func TestProjects(t *testing.T) {
+	w := newWorld(t, "  project: p2\n  gone: delete\n")
+	w.check(w.cloud.Seed(fakegce.Seed{Projects: []string{"p2"}}))
+	old := neg.Key{Cluster: "c2", Namespace: "shop", Service: "old"}
+	w.insertIn("p2", "zones/us-central1-a/networkEndpointGroups", fmt.Sprintf(`{"name":"shop-in-p2","networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, neg.OwnerOf(gone, old, 80).Description()))
+	r := decode(t, w.post("/", "", ""))
+	want := map[string]int{"owned and wanted": 1, "orphan of a living cluster": 1, "orphan of a gone cluster": 1, "unknown": 2}
+	if d := cmp.Diff(want, r.Verdicts); d != "" || len(r.Quotas) != 2 {
+		t.Errorf("verdicts (-want +got):\n%s%+v", d, r)
+	}
+	w.look()
+	if d := cmp.Diff([]string{"shop-old-80", "shop-web-80", "stranger"}, w.groups()); d != "" {
+		t.Errorf("groups (-want +got):\n%s", d)
 	}
 }
 

@@ -297,8 +297,13 @@ func (w *world) fail(verb string, nth int) {
 // insert makes something that no client of ours makes.
 func (w *world) insert(path, body string) {
 	w.t.Helper()
+	w.insertIn("p1", path, body)
+}
+
+func (w *world) insertIn(project, path, body string) {
+	w.t.Helper()
 	answer := httptest.NewRecorder()
-	w.cloud.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/compute/v1/projects/p1/"+path, strings.NewReader(body)))
+	w.cloud.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/compute/v1/projects/"+project+"/"+path, strings.NewReader(body)))
 	if answer.Code != http.StatusOK {
 		w.t.Fatalf("%d: %s", answer.Code, answer.Body)
 	}

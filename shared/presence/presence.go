@@ -87,6 +87,14 @@ type Verdict struct {
 
 func (v Verdict) String() string { return v.Presence.String() + ": " + strings.Join(v.Evidence, "; ") }
 
+// Conclusion is the last of the evidence, what the verdict was concluded from.
+func (v Verdict) Conclusion() string {
+	if len(v.Evidence) == 0 {
+		return ""
+	}
+	return v.Evidence[len(v.Evidence)-1]
+}
+
 // Judge is the verdict on one observation.
 func Judge(o Observation) Verdict {
 	proved := o.Server.UID == o.UID && o.UID != "" && o.Server.Shared == ""

@@ -204,7 +204,7 @@ func (j *judge) byGKE(f Finding, p *Project, r Resource, o neg.GKEOwner) (Findin
 // ofGone is about what a cluster that is proved gone has left.
 func (f *Finding) ofGone(c *Cluster, r Resource) {
 	f.Verdict = OrphanOfGone
-	f.say("cluster %s is gone: %s", c.Name, strings.Join(c.Presence.Evidence, "; "))
+	f.say("cluster %s is gone: %s", c.Name, c.Presence.Conclusion())
 	switch there, asked := c.Instances[r.Group]; {
 	case r.Size == 0:
 	case !asked:
