@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -20,7 +21,6 @@ import (
 
 	"github.com/negfleet/negfleet/functions/sweep"
 	"github.com/negfleet/negfleet/shared/neg"
-	looks "github.com/negfleet/negfleet/shared/reconcile"
 	reports "github.com/negfleet/negfleet/shared/sweep"
 	"github.com/negfleet/negfleet/shared/telemetry"
 	"github.com/negfleet/negfleet/test/fakegce"
@@ -84,7 +84,7 @@ func newFleet(t *testing.T, size fleetSize) sweptFleet {
 		names = append(names, fmt.Sprintf("c%03d", i))
 	}
 	f := sweptFleet{rig.Start(t, rig.Options{
-		Project: "bench-sweep", Clusters: names, Nodes: 6, Env: map[string]string{"NEGFLEET_LOOK_INTERVAL": "0s"},
+		Project: sweptProject, Clusters: names, Nodes: 6,
 		GCE: fakegce.Options{CallLog: 1, TimelineLog: 1, MaxOperations: 1000}, Push: pubsub.Subscription{AckDeadline: patience, MaxOutstanding: 1},
 		// What a sweep publishes is not looked at: those calls are not its own.
 		Pick: func() int { <-t.Context().Done(); panic(http.ErrAbortHandler) },
@@ -96,12 +96,7 @@ func newFleet(t *testing.T, size fleetSize) sweptFleet {
 	}
 	f.check(g.Wait())
 	for i := range size.strangers {
-		body := fmt.Sprintf(`{"name":"stranger-%d","networkEndpointType":"GCE_VM_IP_PORT"}`, i)
-		answer := httptest.NewRecorder()
-		f.GCE.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/compute/v1/projects/bench-sweep/zones/us-central1-a/networkEndpointGroups", strings.NewReader(body)))
-		if answer.Code != http.StatusOK {
-			t.Fatalf("%d: %s", answer.Code, answer.Body)
-		}
+		f.check(f.post("zones/us-central1-a/networkEndpointGroups", fmt.Sprintf(`{"name":"stranger-%d","networkEndpointType":"GCE_VM_IP_PORT"}`, i)))
 	}
 	if n := len(f.GCE.Groups()); n != size.groups()+size.strangers {
 		t.Fatalf("%d groups, want %d", n, size.groups()+size.strangers)
@@ -111,36 +106,93 @@ func newFleet(t *testing.T, size fleetSize) sweptFleet {
 	return f
 }
 
-// fill makes a cluster's Services and has reconcile make what they ask for.
+// fill makes a cluster's Services and, as reconcile would leave it, what they ask for.
 func (f sweptFleet) fill(c *rig.Cluster, size fleetSize) error {
 	if err := c.Apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: neg.LeaseNamespace}}); err != nil {
 		return err
 	}
 	for i := range size.services {
 		// Ten Services share a namespace.
-		ns, name := fmt.Sprintf("%s-%d", namespace, i/10), service(i)
-		if err := c.World.Deploy(fakekube.Deployment{Namespace: ns, Name: name, Replicas: size.pods, Gates: []string{neg.GateNEG}}); err != nil {
+		k := neg.Key{Cluster: c.Name(), Namespace: fmt.Sprintf("%s-%d", namespace, i/10), Service: service(i)}
+		if err := c.World.Deploy(fakekube.Deployment{Namespace: k.Namespace, Name: k.Service, Replicas: size.pods, Gates: []string{neg.GateNEG}}); err != nil {
 			return err
 		}
-		annotations := map[string]string{neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`}
-		if i < size.backends {
-			annotations[neg.AnnotationBackendService] = `{"80":{}}`
-		}
-		if err := c.World.AddService(&corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Annotations: annotations},
-			Spec: corev1.ServiceSpec{
-				Selector: map[string]string{"app": name}, Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},
-			},
-		}); err != nil {
+		if err := c.World.AddService(f.service(c, k)); err != nil {
 			return err
 		}
-		k := neg.Key{Cluster: c.Name(), Namespace: ns, Service: name}
-		if _, err := f.Instances[0].Function.Look(f.t.Context(), k, looks.Turn{Began: func() {}, Rereads: func() {}}); err != nil {
+		if err := f.groups(c, k, i < size.backends); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// service asks for groups, and its status names them.
+func (f sweptFleet) service(c *rig.Cluster, k neg.Key) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Service, Annotations: map[string]string{
+			neg.AnnotationNEG:    `{"exposed_ports":{"80":{}}}`,
+			neg.AnnotationStatus: fmt.Sprintf(`{"network_endpoint_groups":{"80":%q},"zones":["%s"]}`, neg.GroupName(string(c.UID()), k, 80), strings.Join(rig.Zones, `","`)),
+		}},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": k.Service}, Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},
+		},
+	}
+}
+
+// groups makes those of a key, with its Pods in them, and with backend a backend service and
+// its health check.
+func (f sweptFleet) groups(c *rig.Cluster, k neg.Key, backend bool) error {
+	uid := string(c.UID())
+	name, members := neg.GroupName(uid, k, 80), f.members(c, k)
+	var entries []string
+	for _, zone := range rig.Zones {
+		at := "zones/" + zone + "/networkEndpointGroups"
+		err := errors.Join(
+			f.post(at, fmt.Sprintf(`{"name":%q,"networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, name, neg.OwnerOf(uid, k, 80).Description())),
+			f.post(at+"/"+name+"/attachNetworkEndpoints", `{"networkEndpoints":[`+strings.Join(members[zone], ",")+`]}`),
+		)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, fmt.Sprintf(
+			`{"group":"projects/%s/%s/%s","balancingMode":"RATE","maxRatePerEndpoint":100,"description":%q}`, sweptProject, at, name, neg.BackendMark(uid, k)))
+	}
+	if !backend {
+		return nil
+	}
+	description := neg.OwnerOf(uid, k, 0).Description()
+	return errors.Join(
+		f.post("global/healthChecks", fmt.Sprintf(`{"name":%q,"type":"TCP","description":%q}`, name, description)),
+		f.post("global/backendServices", fmt.Sprintf(
+			`{"name":%[1]q,"protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED","healthChecks":["global/healthChecks/%[1]s"],"description":%[2]q,"backends":[%[3]s]}`,
+			name, description, strings.Join(entries, ","))),
+	)
+}
+
+// members are the endpoints of a key's Pods, by zone.
+func (f sweptFleet) members(c *rig.Cluster, k neg.Key) map[string][]string {
+	members := map[string][]string{}
+	for _, p := range fakekube.List[*corev1.Pod](c.Cluster, k.Namespace, map[string]string{"app": k.Service}) {
+		n, _ := fakekube.Get[*corev1.Node](c.Cluster, "", p.Spec.NodeName)
+		at, err := neg.ParseProviderID(n.Spec.ProviderID)
+		f.check(err)
+		members[string(at.Zone)] = append(members[string(at.Zone)], fmt.Sprintf(`{"instance":%q,"ipAddress":%q,"port":8080}`, at.Instance, p.Status.PodIP))
+	}
+	return members
+}
+
+// post makes something in the cloud, without the network between.
+func (f sweptFleet) post(path, body string) error {
+	answer := httptest.NewRecorder()
+	f.GCE.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/compute/v1/projects/"+sweptProject+"/"+path, strings.NewReader(body)))
+	if answer.Code != http.StatusOK {
+		return fmt.Errorf("%s: %d: %s", path, answer.Code, answer.Body)
+	}
+	return nil
+}
+
+const sweptProject = "bench-sweep"
 
 func (f sweptFleet) check(err error) {
 	f.t.Helper()
