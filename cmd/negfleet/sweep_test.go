@@ -20,7 +20,7 @@ func TestSweepDryRun(t *testing.T) {
 	}
 	for _, want := range []string{
 		"CLUSTER  PRESENCE  SERVICES  PODS THAT WAIT  PODS WITHOUT A GATE\nc1       alive     2         0               0\n",
-		"drifted  group p1/us-central1-a/nf1-", "\n    the groups of port 80 hold 0 endpoints, the slices have 4\n",
+		"drifted  group p1/us-central1-a/nf1-", "c1/shop/web\n    the groups of port 80 hold 0 endpoints, the slices have 4\n    Service shop/web of cluster c1 asks for it\n",
 		"c1/shop/gone\n    cluster c1 has no Service shop/gone\n    created ", "only what is older than 15m0s counts as left over\n",
 		"and the fleet file has no such cluster\n", "0 owned and wanted, 0 of them used by nothing; 4 findings, 0 not shown; ",
 		"p1       NETWORK_ENDPOINT_GROUPS us-central1  4     2500   0  4              4368\n", " would be published, 0 orphaned keys left for later runs\n",

@@ -198,6 +198,57 @@ func TestLeftByGKE(t *testing.T) {
 	}
 }
 
+// TestBackendsLeft: a backend service and a health check that a Service left go with its group,
+// whose entry is in it; so do those that it left without a group. What says so without proof
+// stays, and what a load balancer uses.
+func TestBackendsLeft(t *testing.T) {
+	w := newWorld(t, "")
+	alone := neg.Key{Cluster: "c1", Namespace: "shop", Service: "alone"}
+	used := neg.Key{Cluster: "c1", Namespace: "shop", Service: "used"}
+	for i := range 30 { // of so many keys these are not too many at once
+		w.service("shop", fmt.Sprintf("more-%d", i), map[string]string{neg.AnnotationNEG: `{"ingress":true}`})
+	}
+	w.backend("left", neg.OwnerOf(alive, left, 0).Description(), fmt.Sprintf(
+		`,"backends":[{"group":"projects/p1/zones/us-central1-a/networkEndpointGroups/%s","balancingMode":"RATE","maxRatePerEndpoint":1,"description":%q}]`,
+		neg.GroupName(alive, left, 80), neg.BackendMark(alive, left)))
+	w.backend("alone", neg.OwnerOf(alive, alone, 0).Description(), "")
+	w.backend("used", neg.OwnerOf(alive, used, 0).Description(), "")
+	w.insert("global/urlMaps", `{"name":"theirs","defaultService":"global/backendServices/used"}`)
+	w.backend("foreign", strings.Replace(neg.OwnerOf(alive, left, 0).Description(), alive, other, 1), "")
+	w.post("/", "", "")
+	// The health check of used is an orphan that nobody else uses: its look finds out.
+	if d := cmp.Diff([]string{"c1/shop/alone sweep-groups", "c1/shop/left sweep-groups", "c1/shop/used sweep-groups"}, w.removals()); d != "" {
+		t.Errorf("published (-want +got):\n%s", d)
+	}
+	w.look()
+	services, err := w.gce.BackendServices(t.Context())
+	w.check(err)
+	checks, err := w.gce.HealthChecks(t.Context())
+	w.check(err)
+	var names []string
+	for _, s := range services {
+		names = append(names, s.ID.String())
+	}
+	for _, h := range checks {
+		names = append(names, h.ID.String())
+	}
+	slices.Sort(names)
+	if d := cmp.Diff([]string{"global/foreign", "global/foreign", "global/used", "global/used"}, names); d != "" {
+		t.Errorf("backend services and health checks (-want +got):\n%s", d)
+	}
+	if slices.Contains(w.groups(), "shop-left-80") {
+		t.Error("the group is left")
+	}
+}
+
+// backend makes a backend service and its health check, both with a description.
+func (w *world) backend(name, description, more string) {
+	w.t.Helper()
+	w.insert("global/healthChecks", fmt.Sprintf(`{"name":%q,"type":"TCP","description":%q}`, name, description))
+	w.insert("global/backendServices", fmt.Sprintf(
+		`{"name":%[1]q,"description":%[2]q,"healthChecks":["global/healthChecks/%[1]s"],"protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED"%[3]s}`, name, description, more))
+}
+
 // TestMadeAgain: a Service that is made again after the sweep saw it missing keeps its group.
 func TestMadeAgain(t *testing.T) {
 	w := newWorld(t, "")

@@ -256,6 +256,7 @@ func (j *judge) drift(f *Finding, c *Cluster, p *Project, r Resource, o neg.Owne
 		f.Verdict = Drifted
 		f.say("the groups of port %d hold %d endpoints, the slices have %d", o.Port, attached, live)
 	}
+	slices.Reverse(f.Evidence) // what drifted weighs more than that it is wanted
 }
 
 // unused tells of a backend service that no load balancer uses, and of a health check that no
