@@ -95,9 +95,6 @@ func (r *drainRun) open(ctx context.Context, getenv func(string) string) (err er
 	if r.drain, err = scopes.Drain(ctx, r.name); err != nil {
 		return err
 	}
-	if r.entry.NEGs == "gke" { // reconcile would look at none of them
-		r.drain.Find = nil
-	}
 	r.drain.Tell, r.drain.Sleep = r.tell, sleep
 	r.drain.Patience = r.env.DeletionGrace + max(r.env.DeletionGrace/2, settle)
 	r.drain.Publish = func(_ context.Context, found []resync.Find) error {
@@ -123,10 +120,6 @@ func refusal(path string, c config.Cluster) error {
 }
 
 func (r *drainRun) publishBy(p *event.Publisher) {
-	if r.entry.NEGs == "gke" {
-		r.drain.Publish = nil
-		return
-	}
 	r.drain.Publish = func(ctx context.Context, found []resync.Find) error {
 		messages := make([]event.Message, 0, len(found))
 		for _, f := range found {

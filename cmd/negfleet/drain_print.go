@@ -17,10 +17,7 @@ import (
 
 // sayHow says what is different from the usual, before anything is followed.
 func (r *drainRun) sayHow() {
-	switch {
-	case r.entry.NEGs == "gke":
-		r.board.note("%s: negs: gke: negfleet keeps no groups there, and publishes no key", r.name)
-	case r.silent != nil:
+	if r.silent != nil {
 		r.board.note("%s: its keys come from the cloud alone: %v. Where reconcile gets no answer either, it removes nothing; once the cluster is proved gone, gone: delete in the fleet file has what it left removed", r.name, r.silent)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/scope"
 	"github.com/negfleet/negfleet/test/fakecontainer"
+	"github.com/negfleet/negfleet/test/fakegce"
 )
 
 // A deletion is a world in which c2 is a GKE cluster that somebody deletes, told of by the
@@ -59,7 +60,7 @@ func newDeletion(t testing.TB, more string) *deletion {
 		"  state: decommissioned\n", "  resource: projects/p1/locations/us-central1/clusters/prod\n"+more,
 	).Replace(string(data))
 	d.check(os.WriteFile(path, []byte(text), 0o600))
-	env := config.Env{FleetFile: path, ComputeEndpoint: d.compute, ContainerEndpoint: fakecontainer.Start(t, d.container)}
+	env := config.Env{FleetFile: path, ComputeEndpoint: fakegce.ComputeEndpoint(fakegce.Start(t, d.cloud)), ContainerEndpoint: fakecontainer.Start(t, d.container)}
 	d.Scopes, err = scope.New(env, slog.New(slog.DiscardHandler), d.Now)
 	d.check(err)
 	d.events, err = events.New(events.Options{

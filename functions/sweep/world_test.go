@@ -50,7 +50,6 @@ type world struct {
 	cloud     *fakegce.Server
 	gce       *gce.Client
 	env       config.Env
-	compute   string // base URL of the cloud
 	api       string // where the clusters answer
 	logs      bytes.Buffer
 	ctx       context.Context            // of requests
@@ -94,7 +93,6 @@ clusters:
   uid: %s
   connect: {kubeconfig: c2.kubeconfig}
 %s`, alive, gone, c2), 0o600))
-	w.compute = env.ComputeEndpoint
 	var err error
 	w.gce, err = gce.New(t.Context(), gce.Options{Project: "p1", Network: "default", Subnetwork: "default", Endpoint: env.ComputeEndpoint})
 	w.check(err)

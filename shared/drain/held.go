@@ -99,11 +99,12 @@ func (w *work) ofGroups() {
 			h.Kind, h.Key, h.Users = Group, k, w.strangers(g.GroupID)
 			w.groups[g.GroupID] = k
 		case fromGKE && gke.UID == w.cluster.UID:
-			h.Kind = ByGKE
-			h.Users = w.users(g.GroupID)
+			h.Kind, h.Users = ByGKE, w.strangers(g.GroupID)
+			// What negfleet put such a group into is its own.
+			k := neg.Key{Cluster: w.cluster.Name, Namespace: gke.Namespace, Service: gke.Service}
+			w.marks[neg.BackendMark(w.cluster.UID, k)] = k
 		case strings.Contains(g.Description, w.cluster.UID):
-			h.Kind = Unproved
-			h.Users = w.users(g.GroupID)
+			h.Kind, h.Users = Unproved, w.strangers(g.GroupID)
 		default:
 			continue // the API found the UID in another way than we do
 		}
@@ -112,18 +113,9 @@ func (w *work) ofGroups() {
 }
 
 // strangers are the backend services that use a group by entries without our mark.
-func (w *work) strangers(id neg.GroupID) []string {
-	return w.using(id, func(b neg.Backend) bool { return !w.marked(b) })
-}
-
-// users are all that use a group.
-func (w *work) users(id neg.GroupID) []string {
-	return w.using(id, func(neg.Backend) bool { return true })
-}
-
-func (w *work) using(id neg.GroupID, counts func(neg.Backend) bool) (names []string) {
+func (w *work) strangers(id neg.GroupID) (names []string) {
 	for _, s := range w.listing.Services {
-		if slices.ContainsFunc(s.Backends, func(b neg.Backend) bool { return b.Group == id && counts(b) }) {
+		if slices.ContainsFunc(s.Backends, func(b neg.Backend) bool { return b.Group == id && !w.marked(b) }) {
 			names = append(names, "backend service "+s.ID.String())
 		}
 	}

@@ -70,9 +70,12 @@ func TestHeld(t *testing.T) {
 		"of GKE's own controller": {
 			Listing{
 				Groups:   []neg.ListedGroup{group("k8s1-1-shop-web-80-2", gke, 2)},
-				Services: []neg.BackendService{service("k8s1-s", "", entry("k8s1-1-shop-web-80-2", ""))},
+				Services: []neg.BackendService{service("k8s1-s", "", entry("k8s1-1-shop-web-80-2", "")), service("users", "", entry("k8s1-1-shop-web-80-2", mark))},
 			},
-			[]Held{{Kind: ByGKE, Name: "z-a/k8s1-1-shop-web-80-2", Size: 2, Users: []string{"backend service global/k8s1-s"}}},
+			[]Held{
+				{Kind: Entry, Name: "global/users of z-a/k8s1-1-shop-web-80-2", Key: web},
+				{Kind: ByGKE, Name: "z-a/k8s1-1-shop-web-80-2", Size: 2, Users: []string{"backend service global/k8s1-s"}},
+			},
 		},
 		"used by ourselves and by a stranger": {
 			Listing{

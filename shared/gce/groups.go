@@ -27,8 +27,8 @@ func newRequestID() string { return uuid.NewString() }
 // answer an error: unknown is not empty. It is a heavy-weight read.
 func (c *Client) Owned(ctx context.Context, token string) ([]neg.OwnedGroup, error) {
 	var groups []neg.OwnedGroup
-	err := c.described(ctx, token, func(list *compute.NetworkEndpointGroupAggregatedList) error {
-		for _, g := range ownedIn(list) {
+	err := c.described(ctx, token, func(page []neg.OwnedGroup) error {
+		for _, g := range page {
 			if g.Owner.Token == token {
 				groups = append(groups, g)
 			}
@@ -44,15 +44,15 @@ func (c *Client) Owned(ctx context.Context, token string) ([]neg.OwnedGroup, err
 // OwnedIn hands on, page by page, the groups of the project that belong to any Service of
 // the cluster with that kube-system UID; otherwise it is as Owned.
 func (c *Client) OwnedIn(ctx context.Context, uid string, page func([]neg.OwnedGroup) error) error {
-	return c.described(ctx, neg.ClusterToken(uid)+"-", func(list *compute.NetworkEndpointGroupAggregatedList) error {
-		return page(slices.DeleteFunc(ownedIn(list), func(g neg.OwnedGroup) bool { return g.Owner.UID != uid }))
+	return c.described(ctx, neg.ClusterToken(uid)+"-", func(groups []neg.OwnedGroup) error {
+		return page(slices.DeleteFunc(groups, func(g neg.OwnedGroup) bool { return g.Owner.UID != uid }))
 	})
 }
 
 // LeftByGKE lists, otherwise as Owned, the groups that GKE's own controller of the cluster
 // with that kube-system UID made for a Service: name and description say so, and agree.
 func (c *Client) LeftByGKE(ctx context.Context, uid, namespace, service string) (groups []neg.ListedGroup, err error) {
-	err = c.described(ctx, uid, func(list *compute.NetworkEndpointGroupAggregatedList) error {
+	err = c.listDescribed(ctx, uid, func(list *compute.NetworkEndpointGroupAggregatedList) error {
 		for _, g := range listed(list) {
 			o, ok := neg.ParseGKEOwner(g.Description)
 			if ok && o.UID == uid && o.Namespace == namespace && o.Service == service && o.Named(g.Name) {
@@ -67,23 +67,13 @@ func (c *Client) LeftByGKE(ctx context.Context, uid, namespace, service string) 
 	return groups, nil
 }
 
-// GroupsNaming hands on, page by page, the groups of the project, whoever's and of whatever
-// type, whose description holds text; otherwise it is as Owned. The zone of a group that is
-// in none is its region, or global.
-func (c *Client) GroupsNaming(ctx context.Context, text string, page func([]neg.ListedGroup) error) error {
-	return c.described(ctx, text, func(list *compute.NetworkEndpointGroupAggregatedList) error {
-		var groups []neg.ListedGroup
-		for _, scope := range slices.Sorted(maps.Keys(list.Items)) {
-			for _, g := range list.Items[scope].NetworkEndpointGroups {
-				groups = append(groups, listedGroup(neg.Zone(scope[strings.LastIndexByte(scope, '/')+1:]), g))
-			}
-		}
-		return page(groups)
-	})
+// described lists the groups whose description holds text and parses as ours.
+func (c *Client) described(ctx context.Context, text string, found func([]neg.OwnedGroup) error) error {
+	return c.listDescribed(ctx, text, func(list *compute.NetworkEndpointGroupAggregatedList) error { return found(ownedIn(list)) })
 }
 
-// described lists the groups whose description holds text.
-func (c *Client) described(ctx context.Context, text string, found func(*compute.NetworkEndpointGroupAggregatedList) error) error {
+// listDescribed lists those whose description holds text, whole or with an error.
+func (c *Client) listDescribed(ctx context.Context, text string, each func(*compute.NetworkEndpointGroupAggregatedList) error) error {
 	what := fmt.Sprintf("list groups of %s in project %s", text, c.opts.Project)
 	page := ""
 	for {
@@ -100,7 +90,7 @@ func (c *Client) described(ctx context.Context, text string, found func(*compute
 		if err := complete(list); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		if err := found(list); err != nil {
+		if err := each(list); err != nil {
 			return err
 		}
 		if page = list.NextPageToken; page == "" {
