@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/test/fakecontainer"
 )
@@ -86,19 +88,35 @@ func (w *World) DeleteCluster(ctx context.Context, c *Cluster) error {
 	} else {
 		c.process.stop()
 	}
-	compute, err := w.Compute(ctx)
-	if err != nil {
+	if err := w.deleteInstances(ctx, c); err != nil {
 		return err
-	}
-	for _, n := range c.Nodes {
-		if _, err := compute.Instances.Delete(Project, n.Zone, n.Instance).Context(ctx).Do(); err != nil {
-			return fmt.Errorf("delete instance %s/%s: %w", n.Zone, n.Instance, err)
-		}
 	}
 	if err := w.askContainer(ctx, http.MethodDelete, "/v1/"+resource(c.Name), nil); err != nil {
 		return err
 	}
 	return w.logDeletion(ctx, c, "last")
+}
+
+// deleteInstances deletes those of a cluster's nodes and waits until they are gone.
+func (w *World) deleteInstances(ctx context.Context, c *Cluster) error {
+	api, err := w.Compute(ctx)
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	for _, n := range c.Nodes {
+		g.Go(func() error {
+			op, err := api.Instances.Delete(Project, n.Zone, n.Instance).Context(ctx).Do()
+			for err == nil && op.Status != "DONE" {
+				op, err = api.ZoneOperations.Wait(Project, n.Zone, op.Name).Context(ctx).Do()
+			}
+			if err != nil {
+				return fmt.Errorf("delete instance %s/%s: %w", n.Zone, n.Instance, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // logDeletion publishes what a log sink would: the first or the last entry of the operation.

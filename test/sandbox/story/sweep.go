@@ -48,8 +48,9 @@ func swept(ctx context.Context, t *teller) (string, error) {
 		return "", err
 	}
 	if err := t.until(ctx, func() (string, error) {
-		if len(t.cloud.members(name)[zone]) == len(members) || !slices.Contains(t.cloud.names(), leak) {
-			return "the detach or the leak is not seen", nil
+		names := t.cloud.names()
+		if len(t.cloud.members(name)[zone]) == len(members) || !slices.Contains(names, leak) || !slices.Contains(names, strangers) {
+			return "what was done by hand is not seen", nil
 		}
 		return "", nil
 	}); err != nil {
