@@ -30,7 +30,7 @@ import (
 func TestDeletedIsOwnedAndOrphan(t *testing.T) {
 	seeds, deleted, kept := 40, 0, 0
 	if testing.Short() {
-		seeds = 8
+		seeds = 5
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

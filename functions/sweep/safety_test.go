@@ -298,16 +298,14 @@ func TestSideBySide(t *testing.T) {
 func TestKilledAnywhere(t *testing.T) {
 	proved := []string{"c1/shop/left sweep-groups", "c2/shop/old sweep-groups"}
 	w := newWorld(t, "  gone: delete\n")
-	for at := int64(1); ; at++ {
+	for at := 1; ; at++ {
 		ctx, kill := context.WithCancel(t.Context())
 		w.ctx, w.messages = ctx, map[string][]event.Message{}
 		w.scopes(w.Now)
-		w.calls.n.Store(0)
-		w.calls.at, w.calls.then = at, kill
+		w.calls.from(at, kill)
 		code := w.post("/", "", "").Code
 		kill()
-		w.calls.then = nil
-		if w.calls.n.Load() < at { // it ended before
+		if w.calls.count() < at { // it ended before
 			if d := cmp.Diff(proved, w.removals()); d != "" || code != http.StatusOK || at < 15 {
 				t.Errorf("after %d calls, answered %d (-want +got):\n%s", at, code, d)
 			}

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,17 +160,40 @@ func (w *world) check(err error) {
 	}
 }
 
-// A calls is how many calls there were, and what happens at one of them.
+// A calls is how many calls there were, and what happens from one of them on.
 type calls struct {
-	n    atomic.Int64
-	at   int64
-	then func()
+	mu    sync.Mutex
+	n, at int
+	then  func()
+}
+
+// from counts anew, and has the at-th call and all after it fail, and then called; nil: none.
+func (c *calls) from(at int, then func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n, c.at, c.then = 0, at, then
+}
+
+func (c *calls) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+// call is what happens at one more; nil: nothing.
+func (c *calls) call() func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n++; c.n < c.at {
+		return nil
+	}
+	return c.then
 }
 
 func (c *calls) before(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n := c.n.Add(1); c.then != nil && n >= c.at {
-			c.then()
+		if then := c.call(); then != nil {
+			then()
 			panic(http.ErrAbortHandler)
 		}
 		h.ServeHTTP(w, r)
