@@ -757,3 +757,27 @@ func TestChurnIsNoFight(t *testing.T) {
 		t.Errorf("Event: %s", e.Message)
 	}
 }
+
+// TestEnded: a look tells when a Service has come to ask for no groups, or is gone: then
+// nobody's gate waits for it any more.
+func TestEnded(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world)
+		ended  bool
+	}{
+		"it asks":            {func(*world) {}, false},
+		"it asks no more":    {func(w *world) { w.annotate(neg.AnnotationNEG, "") }, true},
+		"it is gone":         {func(w *world) { w.check(w.RemoveService("shop", "web")) }, true},
+		"the cluster drains": {func(w *world) { w.scope.Empty = "the fleet file says state: draining" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fakegce.Options{})
+			w.start(3, exposed(port80))
+			w.mustLook()
+			c.change(w)
+			if found := w.mustLook(); found.Ended != c.ended {
+				t.Errorf("ended: %v, want %v", found.Ended, c.ended)
+			}
+		})
+	}
+}
