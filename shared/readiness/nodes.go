@@ -28,15 +28,15 @@ func (l *look) withoutInstance(ctx context.Context, pods []neg.GatedPod, reading
 	if !slices.ContainsFunc(pods, lost) {
 		return pods
 	}
-	list, err := l.f.nodes.get(l.f.Now, nodesAge, l.key.Cluster, func() (nodeList, error) {
+	list, _ := l.f.nodes.get(l.f.Now, nodesAge, l.key.Cluster, func() (nodeList, error) {
 		at := l.f.Now()
 		nodes, err := l.scope.Cluster.Nodes(ctx, true)
-		return nodeList{nodes, at}, err
-	})
-	if err != nil {
-		l.log.WarnContext(ctx, err.Error())
-		return pods
-	}
+		if err != nil {
+			l.log.WarnContext(ctx, err.Error())
+			return nodeList{}, nil // older than any Pod: it marks nobody, and is asked for again in a while
+		}
+		return nodeList{nodes, at}, nil
+	}) // which is no error, ever
 	marked := slices.Clone(pods)
 	for i, p := range marked {
 		if lost(p) {
