@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -26,11 +27,16 @@ const reviews = "reviews" // namespace
 // dry run, and holds what comes back against the golden patch: every kind of workload, and
 // whatever else Pods may have.
 func checkReviews(t *testing.T, client kubernetes.Interface) {
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: reviews, Labels: map[string]string{"negfleet.dev/inject": "enabled"}}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: reviews}}
 	if _, err := client.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	// The Services are there before the namespace is opted in, and get nothing that they lack.
 	fillReviews(t, client)
+	label := []byte(`{"metadata":{"labels":{"negfleet.dev/inject":"enabled"}}}`)
+	if _, err := client.CoreV1().Namespaces().Patch(t.Context(), reviews, types.MergePatchType, label, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the namespace's ServiceAccount", func() bool {
 		_, err := client.CoreV1().ServiceAccounts(reviews).Get(t.Context(), "default", metav1.GetOptions{})
 		return err == nil
@@ -39,13 +45,19 @@ func checkReviews(t *testing.T, client kubernetes.Interface) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	gated, _ := reviewed(t, "../../admission/testdata/reviews/prod/deployment.review.json")
+	eventually(t, "the namespace is opted in", func() bool {
+		made, err := client.CoreV1().Pods(reviews).Create(t.Context(), gated, dry)
+		return err == nil && len(made.Spec.ReadinessGates) > 0
+	})
 	made := 0
 	for _, file := range files {
 		sent, want := reviewed(t, file)
 		if sent == nil {
 			continue
 		}
-		got, err := client.CoreV1().Pods(reviews).Create(t.Context(), sent, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		got, err := client.CoreV1().Pods(reviews).Create(t.Context(), sent, dry)
 		if err != nil {
 			t.Errorf("%s: %v", filepath.Base(file), err)
 			continue
@@ -92,7 +104,7 @@ func fillReviews(t *testing.T, client kubernetes.Interface) {
 }
 
 // skipped are Pods that an API server does not make for a person, or that it changes itself.
-var skipped = map[string]bool{"bad-object": true, "being-deleted": true, "mirror-pod": true, "host-network": true}
+var skipped = map[string]bool{"bad-object": true, "no-spec": true, "being-deleted": true, "mirror-pod": true, "host-network": true}
 
 // reviewed is the Pod of a review, and as the golden patch leaves it; nil where the review is of
 // something else, or of a namespace with a policy that the sandbox does not have.
