@@ -61,8 +61,8 @@ func (s *Server) recordHealth(tr health.Transition) {
 	})
 }
 
-// HealthRule says what endpoints report, whatever their probes say. What is
-// empty matches everything; an empty State lifts the rule.
+// HealthRule says what endpoints report, whatever their probes say, once the probers
+// know of them. What is empty matches everything; an empty State lifts the rule.
 type HealthRule struct {
 	Group          string `json:"group,omitempty"`          // link, from "projects/" at least
 	BackendService string `json:"backendService,omitempty"` // likewise
