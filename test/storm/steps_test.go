@@ -177,10 +177,10 @@ func (s *storm) ask(a *app) error {
 	default:
 		if a.asks {
 			a.ingress = pickOne(s.rand, []int32{80}, []int32{443}, []int32{80, 443})
-			return a.cluster.Apply(a.ingressObject())
+			s.must(a.cluster.Apply(a.ingressObject()))
 		}
 	}
-	return s.annotate(a)
+	return s.annotate(a) // also what was broken before
 }
 
 // annotate writes what an app asks for, beside what others wrote.
