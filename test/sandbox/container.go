@@ -43,13 +43,17 @@ func resource(cluster string) string {
 	return "projects/" + Project + "/locations/" + Region + "/clusters/" + cluster
 }
 
-// seedContainer makes every cluster one of GKE's, without GKE's own NEG controller.
+// seedContainer makes every cluster one of GKE's, VPC-native and without GKE's own NEG
+// controller.
 func (w *World) seedContainer(ctx context.Context) error {
 	var seed fakecontainer.Seed
 	for _, c := range w.fleet() {
 		seed.Clusters = append(seed.Clusters, fakecontainer.Cluster{
 			Project: Project, Location: Region, Name: c.Name,
-			Cluster: map[string]any{"addonsConfig": map[string]any{"httpLoadBalancing": map[string]any{"disabled": true}}},
+			Cluster: map[string]any{
+				"addonsConfig":       map[string]any{"httpLoadBalancing": map[string]any{"disabled": true}},
+				"ipAllocationPolicy": map[string]any{"useIpAliases": true},
+			},
 		})
 	}
 	body, err := json.Marshal(seed)

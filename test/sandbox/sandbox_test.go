@@ -103,7 +103,8 @@ func TestTwoClusters(t *testing.T) {
 	t.Run("clusters", func(t *testing.T) { checkClusterMessages(t, w) })
 	t.Run("missed injection", func(t *testing.T) { checkMissedInjection(t, w) })
 	t.Run("the README's commands", func(t *testing.T) { checkReadme(t, w) })
-	t.Run("doctor", func(t *testing.T) { checkDoctor(t, w) })
+	t.Run("doctor", func(t *testing.T) { checkDoctor(t, w) }) // which needs the Services of both
+	t.Run("both ways", func(t *testing.T) { checkBothWays(t, w) })
 	t.Run("env", func(t *testing.T) { checkEnv(t, w) })
 	t.Run("audit", func(t *testing.T) { checkAudit(t, w) })
 }
@@ -121,7 +122,9 @@ func TestOnGoogleEmulator(t *testing.T) {
 	}
 	t.Cleanup(stop)
 	o.Clusters, o.Nodes, o.PubSub = 2, 3, address
-	checkGroups(t, start(t, o))
+	w := start(t, o)
+	checkGroups(t, w)
+	checkBothWays(t, w)
 }
 
 // checkGroups: the same Service in both clusters gets its own groups in each. The first
@@ -176,7 +179,6 @@ func checkGroups(t *testing.T, w *sandbox.World) {
 			t.Errorf("%s published nothing: %v", function, err)
 		}
 	}
-	checkBothWays(t, w)
 }
 
 // checkBothWays: the same writes in both clusters, one told of by its audit webhook and one by
