@@ -22,7 +22,7 @@ const (
 
 // Written are the annotations that negfleet itself writes on Services. A write that changes
 // nothing else is its own, and no news.
-var Written = []string{AnnotationStatus, AnnotationServices, AnnotationAutonegStatus}
+var Written = []string{AnnotationStatus, AnnotationServices, AnnotationAutonegStatus, AnnotationReleased}
 
 // AnnotationAppProtocols says which application protocol each named port speaks, as in
 // {"https-port":"HTTPS"}; the older name is Google's own as well.
