@@ -21,42 +21,12 @@ import (
 // strangers is the name of a group that looks like ours and is not.
 const strangers = "nf1-of-a-stranger"
 
-// swept leaves a group of a Service that is long gone, takes an endpoint out by hand, and
-// makes a group that is nobody's here; nothing in any cluster tells of them. The sweep has the
-// first removed, the second put right, and leaves the third alone.
+// swept tells of what disturb did, of which nothing in any cluster tells. The sweep has the
+// leak removed, the endpoint put back, and leaves the stranger's group alone.
 func swept(ctx context.Context, t *teller) (string, error) {
-	name := t.group("web", 80)
-	zone, members := t.cloud.occupied(name)
-	if len(members) == 0 {
-		return "", fmt.Errorf("no group %s holds an endpoint", name)
-	}
-	api, err := t.world.Compute(ctx)
+	name, leak := t.group("web", 80), t.group("long-gone", 80)
+	address, err := disturb(ctx, t, name, leak)
 	if err != nil {
-		return "", err
-	}
-	leak := t.group("long-gone", 80)
-	for name, description := range map[string]string{strangers: "", leak: neg.OwnerOf(t.cluster.UID, t.key("long-gone"), 80).Description()} {
-		g := &compute.NetworkEndpointGroup{Name: name, Description: description, NetworkEndpointType: "GCE_VM_IP_PORT", Network: "global/networks/" + sandbox.Network}
-		if _, err := api.NetworkEndpointGroups.Insert(sandbox.Project, sandbox.Zones[0], g).Context(ctx).Do(); err != nil {
-			return "", err
-		}
-	}
-	address, instance, _ := strings.Cut(members[0], " ")
-	at := netip.MustParseAddrPort(address)
-	body := &compute.NetworkEndpointGroupsDetachEndpointsRequest{NetworkEndpoints: []*compute.NetworkEndpoint{{Instance: instance, IpAddress: at.Addr().String(), Port: int64(at.Port())}}}
-	if _, err := api.NetworkEndpointGroups.DetachNetworkEndpoints(sandbox.Project, zone, name, body).Context(ctx).Do(); err != nil {
-		return "", err
-	}
-	if err := t.until(ctx, func() (string, error) {
-		names := t.cloud.names()
-		if len(t.cloud.members(name)[zone]) == len(members) || !slices.Contains(names, leak) || !slices.Contains(names, strangers) {
-			return "what was done by hand is not seen", nil
-		}
-		return "", nil
-	}); err != nil {
-		return "", err
-	}
-	if err := t.age(ctx, leak, strangers); err != nil {
 		return "", err
 	}
 	began := time.Now()
@@ -85,6 +55,42 @@ func swept(ctx context.Context, t *teller) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("orphan of a living cluster: %s\ndrifted: %s\nforeign: %s\n%s is gone and %s is back after %s; %s is left alone", orphan, drift, foreign, leak, address, took, strangers), t.untouched()
+}
+
+// disturb leaves a group of a Service that is long gone, makes one that is nobody's here, and
+// takes an endpoint out of a third by hand. It returns the endpoint's address.
+func disturb(ctx context.Context, t *teller, name, leak string) (address string, err error) {
+	zone, members := t.cloud.occupied(name)
+	if len(members) == 0 {
+		return "", fmt.Errorf("no group %s holds an endpoint", name)
+	}
+	api, err := t.world.Compute(ctx)
+	if err != nil {
+		return "", err
+	}
+	for name, description := range map[string]string{strangers: "", leak: neg.OwnerOf(t.cluster.UID, t.key("long-gone"), 80).Description()} {
+		g := &compute.NetworkEndpointGroup{Name: name, Description: description, NetworkEndpointType: "GCE_VM_IP_PORT", Network: "global/networks/" + sandbox.Network}
+		if _, err := api.NetworkEndpointGroups.Insert(sandbox.Project, sandbox.Zones[0], g).Context(ctx).Do(); err != nil {
+			return "", err
+		}
+	}
+	address, instance, _ := strings.Cut(members[0], " ")
+	at := netip.MustParseAddrPort(address)
+	body := &compute.NetworkEndpointGroupsDetachEndpointsRequest{NetworkEndpoints: []*compute.NetworkEndpoint{{Instance: instance, IpAddress: at.Addr().String(), Port: int64(at.Port())}}}
+	if _, err := api.NetworkEndpointGroups.DetachNetworkEndpoints(sandbox.Project, zone, name, body).Context(ctx).Do(); err != nil {
+		return "", err
+	}
+	err = t.until(ctx, func() (string, error) {
+		names := t.cloud.names()
+		if len(t.cloud.members(name)[zone]) == len(members) || !slices.Contains(names, leak) || !slices.Contains(names, strangers) {
+			return "what was done by hand is not seen", nil
+		}
+		return "", nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return address, t.age(ctx, leak, strangers)
 }
 
 // untouched tells whether the stranger's group is there.
