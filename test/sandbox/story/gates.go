@@ -85,25 +85,29 @@ func zeroAndBack(ctx context.Context, t *teller) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := takeOut(ctx, api, gradualGroup(t), sandbox.Zones[0]); err != nil {
-		return "", err
-	}
-	slow := fakegce.Fault{Name: "slow", Verb: "backendServices.patch", Path: gradualGroup(t), OpLatency: fakegce.Duration(6 * time.Second), Count: 1}
+	// The first patch takes it out. The second is reconcile's, whenever a look comes.
+	slow := fakegce.Fault{Name: "slow", Verb: "backendServices.patch", Path: gradualGroup(t), OpLatency: fakegce.Duration(8 * time.Second), Nth: 2}
 	if err := t.world.GCE.AddFaults(ctx, slow); err != nil {
 		return "", err
 	}
 	defer func() { _ = t.world.GCE.ClearFaults(ctx) }()
+	if err := takeOut(ctx, api, gradualGroup(t), sandbox.Zones[0]); err != nil {
+		return "", err
+	}
 	watched, err := watchReady(ctx, t)
 	if err != nil {
 		return "", err
 	}
 	defer watched.stop()
 	mark := t.cloud.mark()
-	if err := t.scaleGradual(ctx, gradualPods); err != nil {
+	if err := t.replicasGradual(ctx, gradualPods); err != nil {
 		return "", err
 	}
-	waits, err := t.notAttached(ctx)
+	waits, err := t.notAttached(ctx, sandbox.Zones[0])
 	if err != nil {
+		return "", err
+	}
+	if err := t.gradualHolds(ctx, gradualPods); err != nil {
 		return "", err
 	}
 	if err := t.allHealthy(ctx, mark); err != nil {
@@ -120,10 +124,19 @@ func zeroAndBack(ctx context.Context, t *teller) (string, error) {
 
 // scaleGradual waits until the groups hold that many Pods.
 func (t *teller) scaleGradual(ctx context.Context, n int) error {
-	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)
-	if _, err := t.client.AppsV1().Deployments(gradual).Patch(ctx, "web", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if err := t.replicasGradual(ctx, n); err != nil {
 		return err
 	}
+	return t.gradualHolds(ctx, n)
+}
+
+func (t *teller) replicasGradual(ctx context.Context, n int) error {
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)
+	_, err := t.client.AppsV1().Deployments(gradual).Patch(ctx, "web", types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+func (t *teller) gradualHolds(ctx context.Context, n int) error {
 	return t.until(ctx, func() (string, error) {
 		members, all := t.cloud.members(gradualGroup(t)), 0
 		for _, list := range members {
@@ -147,9 +160,19 @@ func takeOut(ctx context.Context, api *compute.Service, name, zone string) error
 	return inOrder(ctx, api, api.BackendServices.Patch(sandbox.Project, name, patch).Context(ctx))
 }
 
-// notAttached waits until a gate says that its Pod's group is not in the backend service, and
-// is what it says.
-func (t *teller) notAttached(ctx context.Context) (line string, err error) {
+// notAttached waits until the zone's group holds a Pod, whose gate then says that the group
+// is not in the backend service, and is what it says. reconcile wakes readiness at the end of
+// a look, which waits for the backend service; so this does.
+func (t *teller) notAttached(ctx context.Context, zone string) (line string, err error) {
+	err = t.until(ctx, func() (string, error) {
+		if len(t.cloud.members(gradualGroup(t))[zone]) == 0 {
+			return "an endpoint in " + zone, nil
+		}
+		return "", nil
+	})
+	if err != nil {
+		return "", err
+	}
 	key := neg.Key{Cluster: t.cluster.Name, Namespace: gradual, Service: "web"}
 	data, attributes, err := event.Encode(event.Message{Key: key, Reason: "asked for", Source: "operator", Observed: time.Now()})
 	if err != nil {
