@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -73,7 +74,8 @@ func gatedRollout(ctx context.Context, t *teller) (string, error) {
 }
 
 // zeroAndBack takes all Pods away, and one zone's group out of the backend service by hand,
-// as if the zone were new; then all come back while the backend service is slow to change.
+// as if the zone were new; then all come back while reconcile may not change the backend
+// service.
 func zeroAndBack(ctx context.Context, t *teller) (string, error) {
 	if err := t.scaleGradual(ctx, 0); err != nil {
 		return "", err
@@ -85,9 +87,8 @@ func zeroAndBack(ctx context.Context, t *teller) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The first patch takes it out. The second is reconcile's, whenever a look comes.
-	slow := fakegce.Fault{Name: "slow", Verb: "backendServices.patch", Path: gradualGroup(t), OpLatency: fakegce.Duration(8 * time.Second), Nth: 2}
-	if err := t.world.GCE.AddFaults(ctx, slow); err != nil {
+	refused := fakegce.Fault{Name: "refused", Verb: "backendServices.patch", Path: gradualGroup(t), Status: http.StatusBadRequest, Reason: "invalid"}
+	if err := t.world.GCE.AddFaults(ctx, refused); err != nil {
 		return "", err
 	}
 	defer func() { _ = t.world.GCE.ClearFaults(ctx) }()
@@ -108,6 +109,12 @@ func zeroAndBack(ctx context.Context, t *teller) (string, error) {
 		return "", err
 	}
 	if err := t.gradualHolds(ctx, gradualPods); err != nil {
+		return "", err
+	}
+	if err := t.world.GCE.ClearFaults(ctx); err != nil {
+		return "", err
+	}
+	if err := t.askFor(ctx, event.TopicKeys); err != nil {
 		return "", err
 	}
 	if err := t.allHealthy(ctx, mark); err != nil {
@@ -156,13 +163,12 @@ func takeOut(ctx context.Context, api *compute.Service, name, zone string) error
 		return err
 	}
 	left := slices.DeleteFunc(s.Backends, func(b *compute.Backend) bool { return strings.Contains(b.Group, "/zones/"+zone+"/") })
-	patch := &compute.BackendService{Backends: left, Fingerprint: s.Fingerprint, ForceSendFields: []string{"Backends"}}
-	return inOrder(ctx, api, api.BackendServices.Patch(sandbox.Project, name, patch).Context(ctx))
+	s.Backends = left
+	return inOrder(ctx, api, api.BackendServices.Update(sandbox.Project, name, s).Context(ctx))
 }
 
 // notAttached waits until the zone's group holds a Pod, whose gate then says that the group
-// is not in the backend service, and is what it says. reconcile wakes readiness at the end of
-// a look, which waits for the backend service; so this does.
+// is not in the backend service, and is what it says.
 func (t *teller) notAttached(ctx context.Context, zone string) (line string, err error) {
 	err = t.until(ctx, func() (string, error) {
 		if len(t.cloud.members(gradualGroup(t))[zone]) == 0 {
@@ -173,12 +179,7 @@ func (t *teller) notAttached(ctx context.Context, zone string) (line string, err
 	if err != nil {
 		return "", err
 	}
-	key := neg.Key{Cluster: t.cluster.Name, Namespace: gradual, Service: "web"}
-	data, attributes, err := event.Encode(event.Message{Key: key, Reason: "asked for", Source: "operator", Observed: time.Now()})
-	if err != nil {
-		return "", err
-	}
-	if err := t.world.PubSub.Publish(ctx, event.TopicGates, data, attributes); err != nil {
+	if err := t.askFor(ctx, event.TopicGates); err != nil {
 		return "", err
 	}
 	err = t.until(ctx, func() (string, error) {
@@ -191,6 +192,16 @@ func (t *teller) notAttached(ctx context.Context, zone string) (line string, err
 		return "", err
 	})
 	return line, err
+}
+
+// askFor publishes the Service's key, as an operator does.
+func (t *teller) askFor(ctx context.Context, topic string) error {
+	key := neg.Key{Cluster: t.cluster.Name, Namespace: gradual, Service: "web"}
+	data, attributes, err := event.Encode(event.Message{Key: key, Reason: "asked for", Source: "operator", Observed: time.Now()})
+	if err != nil {
+		return err
+	}
+	return t.world.PubSub.Publish(ctx, topic, data, attributes)
 }
 
 // settleTarget is how long after their containers are ready gates open that no load balancer
