@@ -114,3 +114,33 @@ func TestAutonegFinalizerStays(t *testing.T) {
 		}
 	}
 }
+
+// TestAutonegBesideGKE: where GKE's own controller keeps the groups nothing is written, the
+// finalizer of a controller that serves them included, whatever the Service asks for.
+func TestAutonegBesideGKE(t *testing.T) {
+	status := `{"network_endpoint_groups":{"80":"k8s1-d9e3f9d8-shop-web-80-b179df67"},"zones":["us-central1-a"]}`
+	for name, annotations := range map[string]map[string]string{
+		"it asks for groups": exposed(port80),
+		"it asks for none":   {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fakegce.Options{})
+			annotations[neg.AnnotationStatus], annotations[neg.AnnotationAutoneg] = status, autone
+			w.start(3, annotations)
+			w.finalize(neg.FinalizerAutoneg)
+			w.reset()
+			_, _ = w.look() // blocked or not: what counts is what it wrote
+			for _, wr := range w.kube.Writes() {
+				if wr.User == "negfleet" && wr.Resource == "services" {
+					t.Errorf("it wrote: %s %s/%s", wr.Verb, wr.Namespace, wr.Name)
+				}
+			}
+			if d := cmp.Diff([]string{neg.FinalizerAutoneg}, w.finalizers()); d != "" {
+				t.Errorf("finalizers (-want +got):\n%s", d)
+			}
+			if got := w.annotation(neg.AnnotationStatus); got != status {
+				t.Errorf("neg-status became %s", got)
+			}
+		})
+	}
+}

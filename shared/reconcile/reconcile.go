@@ -275,9 +275,6 @@ func (l *look) run(ctx context.Context) error {
 	if err := l.observe(ctx); err != nil {
 		return err
 	}
-	if err := l.takeFinalizer(ctx); err != nil {
-		return err
-	}
 	if err := l.awaitSlices(ctx); err != nil {
 		return err
 	}
@@ -285,6 +282,12 @@ func (l *look) run(ctx context.Context) error {
 	steps := l.policy.Filter(l.result.Planned)
 	l.logPlan(ctx, steps)
 	if err := l.otherWriter(ctx, steps); err != nil {
+		return err
+	}
+	if l.servedByGKE() != "" {
+		return nil // it asks nothing of us, and what it has is not ours to write
+	}
+	if err := l.takeFinalizer(ctx); err != nil {
 		return err
 	}
 	added := l.apply(ctx, additions(steps))

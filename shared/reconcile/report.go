@@ -20,10 +20,8 @@ func (l *look) otherWriter(ctx context.Context, steps []plan.Step) error {
 	if len(steps) == 0 || l.scope.Foreign {
 		return nil
 	}
-	for _, name := range l.status.Names() {
-		if strings.HasPrefix(name, generatedByGKE) {
-			return l.blockedBy(fmt.Sprintf("annotation %s names %s", neg.AnnotationStatus, name))
-		}
+	if name := l.servedByGKE(); name != "" {
+		return l.blockedBy(fmt.Sprintf("annotation %s names %s", neg.AnnotationStatus, name))
 	}
 	if l.in.Service == nil || !slices.ContainsFunc(steps, func(s plan.Step) bool { return s.Op == plan.CreateGroup }) {
 		return nil
@@ -36,6 +34,17 @@ func (l *look) otherWriter(ctx context.Context, steps []plan.Step) error {
 		return l.blockedBy("there is a " + other)
 	}
 	return nil
+}
+
+// servedByGKE is a group of GKE's own controller that neg-status names where groups are to be
+// ours; empty: it names none.
+func (l *look) servedByGKE() string {
+	for _, name := range l.status.Names() {
+		if strings.HasPrefix(name, generatedByGKE) && !l.scope.Foreign {
+			return name
+		}
+	}
+	return ""
 }
 
 func (l *look) blockedBy(evidence string) error {
