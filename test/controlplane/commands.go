@@ -25,6 +25,7 @@ func up(ctx context.Context, args []string) error {
 	fs.IntVar(&o.APIPort, "api-port", 0, "port of the API server on 127.0.0.1; 0 takes a free one")
 	fs.StringVar(&o.AuditPolicy, "audit-policy", "", "audit policy file for the API server")
 	fs.StringVar(&o.AuditWebhook, "audit-webhook-config", "", "kubeconfig of the audit webhook")
+	fs.StringVar(&o.AuditLog, "audit-log", "", "file to which the API server also writes its audit entries")
 	fs.DurationVar(&o.NodeGrace, "node-grace", 2*time.Second, "from a node's loss until the cluster notices")
 	var users list
 	fs.Var(&users, "user", "make a kubeconfig for this user, without groups; may be repeated")

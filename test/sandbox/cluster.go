@@ -79,6 +79,12 @@ func (w *World) startCluster(name, auditURL string, apiPort int) (*Cluster, erro
 		"--zones", strings.Join(Zones, ","), "--nodes", fmt.Sprint(w.opts.Nodes), "--api-port", fmt.Sprint(apiPort),
 		"--audit-policy", policy, "--audit-webhook-config", webhook,
 	}
+	if w.opts.AuditLog {
+		if err := logUsers(policy); err != nil {
+			return nil, err
+		}
+		argv = append(argv, "--audit-log", w.auditLog(name))
+	}
 	for _, u := range users {
 		argv = append(argv, "--user", u)
 	}

@@ -74,11 +74,12 @@ func start(t *testing.T, o sandbox.Options) *sandbox.World {
 // TestStory is make demo as a test, with operations that take their time.
 func TestStory(t *testing.T) {
 	o := options(t)
-	o.OpLatency, o.Clusters, o.Guest = 200*time.Millisecond, story.Clusters, true
+	o.OpLatency, o.Clusters, o.Guest, o.AuditLog = 200*time.Millisecond, story.Clusters, true, true
 	w := start(t, o)
 	if err := story.Tell(t.Context(), w, testWriter{t}); err != nil {
 		t.Fatal(err)
 	}
+	t.Run("rights", func(t *testing.T) { checkRights(t, w) })
 }
 
 // TestTwoClusters: two clusters share a project and neither touches the other's groups; the

@@ -57,6 +57,9 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	cluster := strings.TrimPrefix(r.URL.Path, "/")
 	for _, e := range list.Items {
+		if isRead(e.Verb) {
+			continue // an Admin Activity log has none
+		}
 		data, err := json.Marshal(e.logEntry(cluster))
 		if err == nil {
 			err = s.publish(r.Context(), event.TopicAudit, data, map[string]string{"logging.googleapis.com/timestamp": e.StageTimestamp})

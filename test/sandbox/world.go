@@ -52,6 +52,8 @@ type Options struct {
 	Ports map[string]int
 	// PubSub is the address of a Pub/Sub emulator to use instead of the own server.
 	PubSub string
+	// AuditLog has the API servers log what the functions ask of them; Asked reads it.
+	AuditLog bool
 	// Progress gets a line for each thing that is started.
 	Progress io.Writer
 }

@@ -69,6 +69,9 @@ func (c *cluster) apiServerFlags() []string {
 	if c.AuditPolicy == "" {
 		return flags
 	}
+	if c.AuditLog != "" {
+		flags = append(flags, "--audit-log-path="+c.AuditLog, "--audit-log-maxsize=1000") // MB: kept whole
+	}
 	return append(flags,
 		"--audit-policy-file="+c.AuditPolicy,
 		"--audit-webhook-config-file="+c.AuditWebhook,

@@ -31,6 +31,7 @@ type Options struct {
 	APIPort      int
 	AuditPolicy  string
 	AuditWebhook string
+	AuditLog     string
 	Users        []string
 	NodeGrace    time.Duration
 }
@@ -127,7 +128,10 @@ func (o *Options) validate() (err error) {
 	if (o.AuditPolicy == "") != (o.AuditWebhook == "") {
 		return errors.New("audit policy and audit webhook config: want both or neither")
 	}
-	for _, path := range []*string{&o.Dir, &o.AuditPolicy, &o.AuditWebhook} {
+	if o.AuditLog != "" && o.AuditPolicy == "" {
+		return errors.New("audit log: needs an audit policy")
+	}
+	for _, path := range []*string{&o.Dir, &o.AuditPolicy, &o.AuditWebhook, &o.AuditLog} {
 		if *path == "" {
 			continue
 		}
