@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
@@ -25,6 +27,7 @@ import (
 	"github.com/negfleet/negfleet/shared/kube"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/presence"
+	"github.com/negfleet/negfleet/shared/rbac"
 )
 
 // patients asks for what is known of each cluster, and of the quotas of where they are.
@@ -72,6 +75,8 @@ func (c *consultation) patient(ctx context.Context, r fleet.Report, cloud *cloud
 	}
 	k.Lease = read(func() (time.Time, error) { return client.LeaseRenewed(ctx) }, "get leases.coordination.k8s.io in namespace "+neg.LeaseNamespace)
 	k.Webhook = read(func() (doctor.Webhook, error) { return lookAtWebhook(ctx, way) }, "get mutatingwebhookconfigurations.admissionregistration.k8s.io")
+	k.Grants = read(func() ([]doctor.Grant, error) { return c.grants(ctx, r.Entry, way) },
+		"get clusterroles and list clusterrolebindings, and the same of roles and rolebindings in namespace "+neg.LeaseNamespace)
 	k.Clock = read(func() (time.Duration, error) { return clockOf(ctx, way) }, "a network path to the API server")
 	k.Backends = c.backends(ctx, r.Entry, client, cloud)
 	return k
@@ -80,6 +85,7 @@ func (c *consultation) patient(ctx context.Context, r fleet.Report, cloud *cloud
 // closed fills in what only a cluster that answers can say.
 func closed(k *doctor.Cluster, gap doctor.Gap) {
 	k.Lease, k.Webhook = doctor.Without[time.Time](gap), doctor.Without[doctor.Webhook](gap)
+	k.Grants = doctor.Without[[]doctor.Grant](gap)
 	k.Clock, k.Backends = doctor.Without[time.Duration](gap), doctor.Without[[]doctor.Backend](gap)
 }
 
@@ -129,6 +135,47 @@ func lookAtWebhook(ctx context.Context, way *rest.Config) (doctor.Webhook, error
 		w.Failure = w.Host + ": " + err.Error()
 	}
 	return w, nil
+}
+
+// grants are the roles of the functions that should be deployed, as the cluster has them.
+func (c *consultation) grants(ctx context.Context, entry config.Cluster, way *rest.Config) ([]doctor.Grant, error) {
+	shipped, err := rbac.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(shipped, func(_ rbac.Role, g rbac.Grant) bool { return len(c.usersOf(g)) == 0 })
+	roles := slices.SortedFunc(maps.Keys(shipped), func(a, b rbac.Role) int { return cmp.Compare(a.String(), b.String()) })
+	found, err := rbac.Read(ctx, way, roles)
+	if err != nil {
+		return nil, err
+	}
+	var all []doctor.Grant
+	for _, r := range roles {
+		has, there := found[r]
+		g := doctor.Grant{Role: r.String(), Missing: !there, Lacks: rbac.Lacking(has.Rules, shipped[r].Rules)}
+		if entry.Connect.Kubeconfig == "" { // else only the function's own kubeconfig knows who it is
+			g.Users = c.usersOf(shipped[r])
+		}
+		for _, s := range has.Subjects {
+			if s.Kind == rbacv1.UserKind {
+				g.Bound = append(g.Bound, s.Name)
+			} else {
+				g.Others = append(g.Others, s.Kind+" "+s.Name)
+			}
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+// usersOf are the accounts of the functions that should be deployed and have a grant.
+func (c *consultation) usersOf(g rbac.Grant) (accounts []string) {
+	for _, f := range c.expected {
+		if slices.ContainsFunc(g.Subjects, func(s rbacv1.Subject) bool { return s.Name == "negfleet-"+f.Name }) {
+			accounts = append(accounts, c.account(f.Name))
+		}
+	}
+	return accounts
 }
 
 // clockOf is how far an API server's clock is ahead of this machine's.

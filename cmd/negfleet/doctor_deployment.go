@@ -54,6 +54,7 @@ func (c *consultation) deployment(ctx context.Context, f *doctor.Facts) {
 	g.Go(func() error { f.Sinks, f.Topics = c.sinksAndTopics(ctx); return nil })
 	_ = g.Wait() // none fails
 	f.Jobs = c.jobs(ctx, f.Functions)
+	f.Invokers = c.invokers(ctx, f.Functions)
 }
 
 // without are the facts where there is no project to ask.
@@ -63,6 +64,7 @@ func (c *consultation) without(ctx context.Context, f *doctor.Facts) {
 	f.Rights = []doctor.Rights{{Function: "accounts", Project: c.subject(), Held: doctor.Without[map[string]bool](c.gap)}}
 	f.Topics = []doctor.Topic{{Name: "publishers", Members: doctor.Without[map[string]bool](c.gap)}}
 	f.Jobs = doctor.Without[map[string]doctor.Job](c.gap)
+	f.Invokers = []doctor.Invokers{{Subject: "functions", Members: doctor.Without[map[string]bool](c.gap)}}
 	f.Sinks = []doctor.Sink{{Project: c.subject(), Destination: doctor.Without[string](c.gap), Written: doctor.Without[time.Time](c.gap)}}
 	f.Delivered, f.Posted = doctor.Without[time.Time](c.gap), doctor.Without[time.Time](c.gap)
 	f.Subscriptions = doctor.Without[map[string]doctor.Subscription](c.gap)
@@ -264,4 +266,26 @@ func (c *consultation) jobs(ctx context.Context, functions doctor.Read[map[strin
 		}
 	}
 	return doctor.Got(map[string]doctor.Job{}) // without the function nobody could be called
+}
+
+// invokers asks who may call each function that is there.
+func (c *consultation) invokers(ctx context.Context, functions doctor.Read[map[string]doctor.Deployed]) []doctor.Invokers {
+	if functions.Gap != nil {
+		return []doctor.Invokers{{Subject: "functions", Members: doctor.Without[map[string]bool](*functions.Gap)}}
+	}
+	var all []doctor.Invokers
+	for _, f := range c.expected {
+		if functions.Value[f.Name].Service != "" {
+			all = append(all, doctor.Invokers{Subject: "negfleet-" + f.Name, Of: f})
+		}
+	}
+	var g errgroup.Group
+	for i := range all {
+		g.Go(func() error {
+			all[i].Members = c.google.Invokers(ctx, c.env.PubSubProject, functions.Value[all[i].Of.Name].Service)
+			return nil
+		})
+	}
+	_ = g.Wait() // none fails
+	return all
 }

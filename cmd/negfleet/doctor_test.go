@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,15 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	registrationv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/doctor"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/rbac"
 	"github.com/negfleet/negfleet/test/fakeapis"
 	"github.com/negfleet/negfleet/test/fakecontainer"
 	"github.com/negfleet/negfleet/test/fakegce"
@@ -85,6 +90,28 @@ func renewLease(w *world, age time.Duration) {
 	}))
 }
 
+// applyRoles gives the cluster infra/rbac, bound to users that are named after the functions.
+func applyRoles(w *world, user func(function string) string) {
+	w.t.Helper()
+	shipped, err := rbac.Shipped()
+	w.check(err)
+	for r, g := range shipped {
+		at := metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name}
+		for i := range g.Subjects {
+			g.Subjects[i].Name = user(g.Subjects[i].Name)
+		}
+		if r.Namespace == "" {
+			w.check(w.cluster.Apply(&rbacv1.ClusterRole{ObjectMeta: at, Rules: g.Rules},
+				&rbacv1.ClusterRoleBinding{ObjectMeta: at, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: r.Name}, Subjects: g.Subjects}))
+			continue
+		}
+		w.check(w.cluster.Apply(&rbacv1.Role{ObjectMeta: at, Rules: g.Rules},
+			&rbacv1.RoleBinding{ObjectMeta: at, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: r.Name}, Subjects: g.Subjects}))
+	}
+}
+
+func asNamed(function string) string { return function }
+
 // TestDoctorBeforeEmulators: what only Google can say is skipped, what the cluster and the
 // Compute API say is judged.
 func TestDoctorBeforeEmulators(t *testing.T) {
@@ -97,7 +124,7 @@ func TestDoctorBeforeEmulators(t *testing.T) {
 		"apis p1": "skipped: an emulator", "roles accounts in p1": "skipped: an emulator", "scheduler negfleet-sweep": "skipped: an emulator",
 		"reach c1": "ok: answers with the UID", "add-on c1": "ok: not known as a GKE cluster",
 		"vpc-native c1": "problem: no such instance in project p1: vm-c1-0000, vm-c1-0001", "firewall c1": "unknown: 4 addresses of 4",
-		"lease c1": "problem: there is no Lease", "webhook c1": "warning: not registered", "clock c1": "ok: within 1 s",
+		"lease c1": "problem: there is no Lease", "webhook c1": "warning: not registered", "rbac c1": "problem: no ClusterRole negfleet-admission; ", "clock c1": "ok: within 1 s",
 		"quota p1 us-central1": "ok: NETWORK_ENDPOINT_GROUPS 0 of 2500",
 	})
 
@@ -119,6 +146,7 @@ func TestDoctorIsContent(t *testing.T) {
 	wards(w)
 	renewLease(w, time.Minute)
 	openFirewall(w)
+	applyRoles(w, asNamed)
 	code, out, errs := w.run("doctor", "c1")
 	if code != 0 || errs != "" || !strings.Contains(out, "0 problem, 0 unknown") || !regexp.MustCompile(`(?m)^ok +firewall +c1 +default lets`).MatchString(out) {
 		t.Errorf("exit %d: %s\n%s", code, out, errs)
@@ -132,12 +160,13 @@ func TestDoctorIsContent(t *testing.T) {
 // that it takes.
 func TestDoctorRefusedInTheCluster(t *testing.T) {
 	w := newWorld(t, "")
-	for _, resource := range []string{"leases", "endpointslices"} {
+	for _, resource := range []string{"leases", "endpointslices", "clusterrolebindings"} {
 		w.kube.Inject(fakekube.Fault{Resource: resource, Status: 403})
 	}
 	w.check(w.gce.AddFaults(fakegce.Fault{Path: "/global/firewalls", Status: 403}))
 	_, found := examined(t, w)
 	for name, need := range map[string]string{
+		"rbac c1":       "get clusterroles and list clusterrolebindings",
 		"lease c1":      "get leases.coordination.k8s.io in namespace negfleet",
 		"vpc-native c1": "list services, endpointslices", "firewall c1": "compute.firewalls.list",
 	} {
@@ -258,6 +287,40 @@ func TestDoctorBeforeAnything(t *testing.T) {
 	seedGKE(t, gke, `{"addonsConfig":{"httpLoadBalancing":{"disabled":true}},"ipAllocationPolicy":{"useIpAliases":true}}`)
 	_, found = examined(t, w)
 	holds(t, found, map[string]string{"add-on c1": "ok: off", "egress c1": "ok: ", "vpc-native c1": "ok: by alias addresses"})
+}
+
+// TestDoctorLooksAtRoles: an old role, a missing one, and one for somebody else. Where a
+// kubeconfig leads to the cluster nobody here knows who the functions are.
+func TestDoctorLooksAtRoles(t *testing.T) {
+	w := newWorld(t, "")
+	applyRoles(w, func(function string) string { return "their-own-" + function })
+	_, found := examined(t, w)
+	holds(t, found, map[string]string{"rbac c1": "ok: 8 roles as in infra/rbac, and bound"})
+	way, err := clientcmd.BuildConfigFromFlags("", filepath.Join(filepath.Dir(w.env["NEGFLEET_FLEET"]), "c1.kubeconfig"))
+	w.check(err)
+	for connect, users := range map[config.Connect][]string{
+		{Kubeconfig: "path"}: nil,
+		{Gateway: "name"}:    {"negfleet-events@p1.iam.gserviceaccount.com", "negfleet-audit@p1.iam.gserviceaccount.com"},
+	} {
+		c := &consultation{env: config.Env{PubSubProject: "p1"}, expected: []doctor.Function{{Name: "events"}, {Name: "audit"}}}
+		grants, err := c.grants(t.Context(), config.Cluster{Connect: connect}, way)
+		if w.check(err); len(grants) != 1 || !slices.Equal(grants[0].Users, users) || !slices.Equal(grants[0].Bound, []string{"their-own-negfleet-events", "their-own-negfleet-audit"}) {
+			t.Errorf("%+v, want users %q", grants, users)
+		}
+	}
+
+	shipped, err := rbac.Shipped()
+	w.check(err)
+	events := shipped[rbac.Role{Name: "negfleet-events"}]
+	w.check(w.cluster.Apply(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "negfleet-events"}, Rules: events.Rules[:1]}))
+	_, found = examined(t, w)
+	holds(t, found, map[string]string{"rbac c1": "problem: ClusterRole negfleet-events does not allow to get endpointslices.discovery.k8s.io, list services"})
+
+	w.check(w.cluster.Apply(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "negfleet-sweep"}, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "negfleet-sweep"}}))
+	w.env["NEGFLEET_FUNCTIONS"] = filepath.Join(t.TempDir(), "list")
+	w.check(os.WriteFile(w.env["NEGFLEET_FUNCTIONS"], []byte("sweep functions/sweep Sweep schedule negfleet-keys private\n"), 0o600))
+	_, found = examined(t, w)
+	holds(t, found, map[string]string{"rbac c1": "problem: ClusterRole negfleet-sweep is bound to nobody"})
 }
 
 // TestDoctorSharedVPC: reconcile needs the network of another project.

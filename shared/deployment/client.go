@@ -24,6 +24,7 @@ import (
 	"google.golang.org/api/logging/v2"
 	"google.golang.org/api/option"
 	"google.golang.org/api/pubsub/v1"
+	"google.golang.org/api/run/v2"
 	"google.golang.org/api/serviceusage/v1"
 	htransport "google.golang.org/api/transport/http"
 
@@ -55,6 +56,7 @@ type Client struct {
 	iam       *iam.Service
 	tokens    *iamcredentials.Service
 	functions *cloudfunctions.Service
+	run       *run.Service
 	pubsub    *pubsub.Service
 	scheduler *cloudscheduler.Service
 	logging   *logging.Service
@@ -82,6 +84,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		func() (err error) { c.iam, err = iam.NewService(ctx, opts...); return err },
 		func() (err error) { c.tokens, err = iamcredentials.NewService(ctx, opts...); return err },
 		func() (err error) { c.functions, err = cloudfunctions.NewService(ctx, opts...); return err },
+		func() (err error) { c.run, err = run.NewService(ctx, opts...); return err },
 		func() (err error) { c.pubsub, err = pubsub.NewService(ctx, opts...); return err },
 		func() (err error) { c.scheduler, err = cloudscheduler.NewService(ctx, opts...); return err },
 		func() (err error) { c.logging, err = logging.NewService(ctx, opts...); return err },

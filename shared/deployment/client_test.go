@@ -161,3 +161,35 @@ func TestHeld(t *testing.T) {
 		t.Errorf("%+v", held)
 	}
 }
+
+// TestInvokers: who may call by the service's or the project's policy; where Cloud Run checks
+// nobody, anybody.
+func TestInvokers(t *testing.T) {
+	const service = "projects/p/locations/r/services/s"
+	answers := map[string]string{
+		"/v2/" + service: `{"name":"` + service + `"}`,
+		"/v2/" + service + ":getIamPolicy": `{"bindings":[{"role":"roles/run.invoker","members":["a"]},{"role":"roles/run.viewer","members":["b"]},
+			{"role":"roles/run.invoker","members":["c"],"condition":{"expression":"x"}}]}`,
+		"/v1/projects/p:getIamPolicy": `{"bindings":[{"role":"roles/run.invoker","members":["d"]}]}`,
+	}
+	invokers := func() doctor.Read[map[string]bool] { return apis(t, answers).Invokers(t.Context(), "p", service) }
+	if got := invokers(); !cmp.Equal(got.Value, map[string]bool{"a": true, "d": true, "allUsers": false}) || got.Gap != nil {
+		t.Errorf("%+v", got)
+	}
+	answers["/v2/"+service] = `{"invokerIamDisabled":true}`
+	if got := invokers(); !got.Value["allUsers"] {
+		t.Errorf("nobody is checked: %+v", got)
+	}
+	answers["/v1/projects/p:getIamPolicy"] = "403"
+	if got := invokers(); !got.Value["a"] || got.Value["d"] {
+		t.Errorf("without the project's policy: %+v", got)
+	}
+	answers["/v2/"+service+":getIamPolicy"] = "403"
+	if got := invokers(); got.Gap == nil || got.Gap.Need != "run.services.getIamPolicy in project p" {
+		t.Errorf("%+v", got)
+	}
+	answers["/v2/"+service] = "403"
+	if got := invokers(); got.Gap == nil || got.Gap.Need != "run.services.get in project p" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -39,20 +39,27 @@ func (c *Client) Topic(ctx context.Context, project string, t doctor.Topic) doct
 	}
 	members := map[string]bool{}
 	for _, b := range got.Bindings {
-		add(members, b.Role, b.Members, b.Condition != nil)
+		add(members, publisherRoles, b.Role, b.Members, b.Condition != nil)
 	}
-	// Who may read a topic's policy may mostly not read the project's: what that adds is left out then.
-	if policy, err := c.policy(ctx, project); err == nil {
-		for _, b := range policy.Bindings {
-			add(members, b.Role, b.Members, b.Condition != nil)
-		}
-	}
+	c.addInherited(ctx, members, publisherRoles, project)
 	t.Members = doctor.Got(members)
 	return t
 }
 
-func add(members map[string]bool, role string, some []string, conditional bool) {
-	if !publisherRoles[role] || conditional {
+// addInherited adds those who have a role by the project's policy. Who may read the policy of
+// a resource may mostly not read the project's: what that adds is left out then.
+func (c *Client) addInherited(ctx context.Context, members, roles map[string]bool, project string) {
+	policy, err := c.policy(ctx, project)
+	if err != nil {
+		return
+	}
+	for _, b := range policy.Bindings {
+		add(members, roles, b.Role, b.Members, b.Condition != nil)
+	}
+}
+
+func add(members, roles map[string]bool, role string, some []string, conditional bool) {
+	if !roles[role] || conditional {
 		return
 	}
 	for _, m := range some {
@@ -126,6 +133,9 @@ func job(j *cloudscheduler.Job) doctor.Job {
 	d := doctor.Job{State: j.State, Last: moment(j.LastAttemptTime)}
 	if j.HttpTarget != nil {
 		d.URI = j.HttpTarget.Uri
+		if j.HttpTarget.OidcToken != nil {
+			d.Account = j.HttpTarget.OidcToken.ServiceAccountEmail
+		}
 	}
 	if j.Status != nil {
 		d.Code, d.Text = j.Status.Code, j.Status.Message

@@ -48,7 +48,7 @@ func (c *Client) Functions(ctx context.Context, project string) doctor.Read[map[
 			}
 			d := doctor.Deployed{State: f.State, Region: location[strings.LastIndexByte(location, '/')+1:]}
 			if s := f.ServiceConfig; s != nil {
-				d.URL, d.Account = s.Uri, s.ServiceAccountEmail
+				d.URL, d.Account, d.Service = s.Uri, s.ServiceAccountEmail, s.Service
 			}
 			all[name] = d
 		}
@@ -61,6 +61,32 @@ func (c *Client) Functions(ctx context.Context, project string) doctor.Read[map[
 		return doctor.Without[map[string]doctor.Deployed](gap(err, "cloudfunctions.functions.list", project))
 	}
 	return doctor.Got(all)
+}
+
+// invokerRoles are the predefined roles that let somebody call a Cloud Run service:
+// https://docs.cloud.google.com/run/docs/securing/managing-access
+var invokerRoles = map[string]bool{
+	"roles/run.invoker": true, "roles/run.servicesInvoker": true, "roles/run.admin": true, "roles/editor": true, "roles/owner": true,
+}
+
+// Invokers tells who may call a function's Cloud Run service, by its policy and by the
+// project's: allUsers where Cloud Run is told to check nobody.
+func (c *Client) Invokers(ctx context.Context, project, service string) doctor.Read[map[string]bool] {
+	members := map[string]bool{}
+	got, err := c.run.Projects.Locations.Services.Get(service).Context(ctx).Do()
+	if err != nil {
+		return doctor.Without[map[string]bool](gap(err, "run.services.get", project))
+	}
+	members["allUsers"] = got.InvokerIamDisabled
+	policy, err := c.run.Projects.Locations.Services.GetIamPolicy(service).OptionsRequestedPolicyVersion(3).Context(ctx).Do()
+	if err != nil {
+		return doctor.Without[map[string]bool](gap(err, "run.services.getIamPolicy", project))
+	}
+	for _, b := range policy.Bindings {
+		add(members, invokerRoles, b.Role, b.Members, b.Condition != nil)
+	}
+	c.addInherited(ctx, members, invokerRoles, project)
+	return doctor.Got(members)
 }
 
 // Held tells which of some permissions an account has in a project: by asking IAM as that

@@ -22,6 +22,7 @@ type Cluster struct {
 	CallsOut  Read[bool]   // its control plane calls URLs
 	VPCNative Read[bool]
 	Webhook   Read[Webhook]
+	Grants    Read[[]Grant]
 	Lease     Read[time.Time]     // when it was renewed; zero: there is none
 	Clock     Read[time.Duration] // how far its API server's clock is ahead of this machine's
 	Backends  Read[[]Backend]     // what health checks have to reach
@@ -44,7 +45,7 @@ func (f *Facts) cluster(k Cluster) []Finding {
 		return []Finding{check{"reach", k.Name}.finding(Skipped, "", "decommissioned in the fleet file: it is called by nobody")}
 	}
 	return []Finding{
-		k.reach(), k.addOn(), k.egress(), k.vpcNative(), k.webhook(), f.lease(k), k.firewall(), f.clusterClock(k),
+		k.reach(), k.addOn(), k.egress(), k.vpcNative(), k.webhook(), k.rbac(), f.lease(k), k.firewall(), f.clusterClock(k),
 	}
 }
 
@@ -161,6 +162,48 @@ func (k Cluster) webhook() Finding {
 		by = "the registration's caBundle"
 	}
 	return c.sum(wrong, "%s answers a dry run; trusted by %s. Seen from this machine, not from the control plane", w.Host, by)
+}
+
+// A Grant is a role of infra/rbac, as a cluster has it.
+type Grant struct {
+	Role    string   // "ClusterRole negfleet-sweep"
+	Missing bool     // there is no such role
+	Lacks   []string // rights of infra/rbac, such as "patch services"
+	Users   []string // to whom it must be bound; empty where nobody here knows
+	Bound   []string // Users to whom it is bound
+	Others  []string // groups and Kubernetes service accounts to whom it is bound
+}
+
+// rbac holds a cluster's roles to infra/rbac: they are applied by hand or by scripts/deploy,
+// and an upgrade may need more of them.
+func (k Cluster) rbac() Finding {
+	c := check{"rbac", k.Name}
+	if k.Grants.Gap != nil {
+		return c.gap(k.Grants.Gap)
+	}
+	var wrong []remark
+	for _, g := range k.Grants.Value {
+		wrong = append(wrong, g.remarks()...)
+	}
+	return c.sum(wrong, "%s as in infra/rbac, and bound", count(len(k.Grants.Value), "role", "roles"))
+}
+
+func (g Grant) remarks() []remark {
+	const do = "scripts/deploy --from clusters; or apply infra/rbac, its users replaced by those that the functions are in this cluster"
+	lacking := slices.DeleteFunc(slices.Clone(g.Users), func(u string) bool { return slices.Contains(g.Bound, u) })
+	switch {
+	case g.Missing:
+		return []remark{{Problem, "no " + g.Role, do}}
+	case len(g.Lacks) > 0:
+		return []remark{{Problem, g.Role + " does not allow to " + some(g.Lacks), do}}
+	case len(g.Bound)+len(g.Others) == 0:
+		return []remark{{Problem, g.Role + " is bound to nobody", do}}
+	case len(g.Others) > 0: // whose members nobody here knows
+		return nil
+	case len(lacking) > 0:
+		return []remark{{Problem, g.Role + " is not bound to " + some(lacking), do}}
+	}
+	return nil
 }
 
 // leaseWarn is the age from which two runs of the sweep must have been missed.

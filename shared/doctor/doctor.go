@@ -66,6 +66,7 @@ type Facts struct {
 	Topics        []Topic
 	Subscriptions Read[map[string]Subscription] // by name
 	Jobs          Read[map[string]Job]          // by name
+	Invokers      []Invokers
 	Sinks         []Sink
 	Delivered     Read[time.Time] // when the events function last took a delivery; zero: not within a day
 	OwnPlanes     bool            // some cluster is not known as a GKE cluster: its audit webhook posts
@@ -100,6 +101,9 @@ func (f *Facts) deployment() []Finding {
 	}
 	all = append(all, f.subscriptions()...)
 	all = append(all, f.jobs()...)
+	for _, i := range f.Invokers {
+		all = append(all, f.invokers(i))
+	}
 	for _, s := range f.Sinks {
 		all = append(all, s.check(), f.delivery(s))
 	}

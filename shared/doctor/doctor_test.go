@@ -26,8 +26,9 @@ func subscriptionTo(topic, endpoint string) Subscription {
 
 // healthy are the facts of a deployment with one GKE cluster in which all is fine.
 func healthy() Facts {
+	expected := ParseFunctions(list)
 	return Facts{
-		Now: now, Google: Got(time.Duration(0)), Project: "p", Expected: ParseFunctions(list),
+		Now: now, Google: Got(time.Duration(0)), Project: "p", Expected: expected,
 		APIs: []APIs{{Project: "p", Want: []string{"run", "iam"}, On: Got(map[string]bool{"run": true, "iam": true})}},
 		Functions: Got(map[string]Deployed{
 			"events": {State: "ACTIVE", URL: "https://events", Account: "events@p", Region: "r"},
@@ -41,7 +42,12 @@ func healthy() Facts {
 			"negfleet-clusters-sweep": subscriptionTo("negfleet-clusters", "https://sweep/clusters"),
 			"negfleet-dead":           {Topic: "projects/p/topics/negfleet-dead"},
 		}),
-		Jobs: Got(map[string]Job{"sweep": {State: "ENABLED", URI: "https://sweep", Last: now.Add(-4 * time.Minute)}}),
+		Jobs: Got(map[string]Job{"sweep": {State: "ENABLED", URI: "https://sweep", Account: "scheduler@p", Last: now.Add(-4 * time.Minute)}}),
+		Invokers: []Invokers{
+			{Subject: "negfleet-events", Of: expected[0], Members: Got(map[string]bool{"serviceAccount:push@p": true})},
+			{Subject: "negfleet-sweep", Of: expected[1], Members: Got(map[string]bool{"serviceAccount:push@p": true, "serviceAccount:scheduler@p": true})},
+			{Subject: "negfleet-audit", Of: expected[2], Members: Got(map[string]bool{"allUsers": true})},
+		},
 		Sinks: []Sink{{
 			Project: "p", WantTopic: "projects/p/topics/negfleet-audit", WantFilter: "a\n  AND b", Filter: "a AND b",
 			Destination: Got("pubsub.googleapis.com/projects/p/topics/negfleet-audit"), Written: Got(now.Add(-time.Hour)),
@@ -52,6 +58,7 @@ func healthy() Facts {
 			Name: "c1", State: "active", NEGs: "managed", Project: "p", Network: "n", Presence: Got("alive"), AddOn: "off",
 			CallsOut: Got(true), VPCNative: Got(true), Lease: Got(now.Add(-3 * time.Minute)), Clock: Got(time.Second),
 			Webhook:  Got(Webhook{Registered: true, Host: "admission", FailurePolicy: "Ignore"}),
+			Grants:   Got([]Grant{{Role: "ClusterRole r", Users: []string{"sweep@p"}, Bound: []string{"sweep@p", "x@p"}}}),
 			Backends: Got([]Backend{{Address: "10.1.2.3", Port: 80, Known: true, Instance: "vm"}}),
 			Rules:    Got([]Rule{ingress(true, nil, "35.191.0.0/16", "130.211.0.0/22")}),
 		}},
@@ -69,8 +76,8 @@ func TestHealthy(t *testing.T) {
 		}
 		checks = append(checks, f.Check)
 	}
-	want := strings.Fields(`clock apis functions functions functions roles topics subscriptions subscriptions subscriptions scheduler sink delivery delivery quota
-		reach add-on egress vpc-native webhook lease firewall clock`)
+	want := strings.Fields(`clock apis functions functions functions roles topics subscriptions subscriptions subscriptions scheduler invokers invokers invokers sink delivery delivery quota
+		reach add-on egress vpc-native webhook rbac lease firewall clock`)
 	if diff := cmp.Diff(want, checks); diff != "" {
 		t.Error(diff)
 	}
@@ -126,6 +133,10 @@ func TestBroken(t *testing.T) {
 		"a job that is late":        {job(func(j *Job) { j.Last = now.Add(-time.Hour) }), "scheduler", Problem, "60 min ago", ""},
 		"a job that fails":          {job(func(j *Job) { j.Code, j.Text = 7, "denied" }), "scheduler", Problem, "code 7 denied", ""},
 		"a job to elsewhere":        {job(func(j *Job) { j.URI = "https://old/" }), "scheduler", Problem, "calls https://old/", ""},
+		"Pub/Sub may not call":      {func(f *Facts) { f.Invokers[0].Members = Got(map[string]bool{}) }, "invokers", Problem, "may not call it: push@p", "--from subscriptions"},
+		"the Scheduler may not":     {func(f *Facts) { delete(f.Invokers[1].Members.Value, "serviceAccount:scheduler@p") }, "invokers", Problem, "may not call it: scheduler@p", "--from schedule"},
+		"anybody may call":          {func(f *Facts) { f.Invokers[0].Members.Value["allUsers"] = true }, "invokers", Problem, "open to anybody", "remove-iam-policy-binding negfleet-events"},
+		"not everybody may call":    {func(f *Facts) { f.Invokers[2].Members.Value["allUsers"] = false }, "invokers", Problem, "not open to anybody", "no-invoker-check"},
 		"no sink":                   {func(f *Facts) { f.Sinks[0].Destination.Value = "" }, "sink", Problem, "no sink", "--from logs"},
 		"a sink to elsewhere":       {func(f *Facts) { f.Sinks[0].Destination.Value = "x" }, "sink", Problem, "leads to x", ""},
 		"a sink that is off":        {func(f *Facts) { f.Sinks[0].Disabled = true }, "sink", Problem, "switched off", "--no-disabled"},
@@ -147,6 +158,10 @@ func TestBroken(t *testing.T) {
 		"no webhook":                {func(f *Facts) { cluster(f).Webhook = Got(Webhook{}) }, "webhook", Warning, "not registered", "negfleet webhook register c1"},
 		"a webhook that fails":      {func(f *Facts) { cluster(f).Webhook.Value.Failure = "x509" }, "webhook", Problem, "x509", "admission.md"},
 		"a webhook that denies":     {func(f *Facts) { cluster(f).Webhook.Value.FailurePolicy = "Fail" }, "webhook", Problem, "failurePolicy Fail", ""},
+		"a role is missing":         {func(f *Facts) { cluster(f).Grants.Value[0] = Grant{Role: "Role n/r", Missing: true} }, "rbac", Problem, "no Role n/r", "--from clusters"},
+		"a role is an old one":      {func(f *Facts) { cluster(f).Grants.Value[0].Lacks = []string{"patch services"} }, "rbac", Problem, "ClusterRole r does not allow to patch services", "infra/rbac"},
+		"a role for another":        {func(f *Facts) { cluster(f).Grants.Value[0].Bound = []string{"x@p"} }, "rbac", Problem, "not bound to sweep@p", ""},
+		"a role for nobody":         {func(f *Facts) { cluster(f).Grants.Value[0] = Grant{Role: "ClusterRole r"} }, "rbac", Problem, "bound to nobody", ""},
 		"no Lease":                  {func(f *Facts) { cluster(f).Lease = Got(time.Time{}) }, "lease", Problem, "no Lease negfleet/negfleet", "LeaseNotRenewed"},
 		"an old Lease":              {func(f *Facts) { cluster(f).Lease = Got(now.Add(-26 * time.Minute)) }, "lease", Problem, "26 min ago", ""},
 		"a Lease that gets old":     {func(f *Facts) { cluster(f).Lease = Got(now.Add(-13 * time.Minute)) }, "lease", Warning, "13 min ago", ""},
@@ -181,9 +196,13 @@ func TestGaps(t *testing.T) {
 		f.Subscriptions, f.Jobs = Without[map[string]Subscription](gap), Without[map[string]Job](gap)
 		f.Sinks[0].Destination, f.Sinks[0].Written, f.Delivered = Without[string](gap), Without[time.Time](gap), Without[time.Time](gap)
 		f.Posted = Without[time.Time](gap)
+		for i := range f.Invokers {
+			f.Invokers[i].Members = Without[map[string]bool](gap)
+		}
 		f.Quotas[0].Limits = Without[map[string]Quota](gap)
 		k := &f.Clusters[0]
 		k.Presence, k.CallsOut, k.VPCNative, k.Lease, k.Clock = Without[string](gap), Without[bool](gap), Without[bool](gap), Without[time.Time](gap), Without[time.Duration](gap)
+		k.Grants = Without[[]Grant](gap)
 		k.Webhook, k.Backends, k.Rules, k.AddOn = Without[Webhook](gap), Without[[]Backend](gap), Without[[]Rule](gap), "unknown"
 		return f
 	}

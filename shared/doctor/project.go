@@ -67,6 +67,7 @@ type Deployed struct {
 	State   string // ACTIVE, DEPLOYING, FAILED, …
 	URL     string
 	Account string // e-mail that it runs as
+	Service string // of Cloud Run that answers for it, by full name
 	Region  string
 }
 

@@ -132,11 +132,12 @@ func (f *Facts) dead() Finding {
 
 // A Job is one of Cloud Scheduler.
 type Job struct {
-	State string // ENABLED, PAUSED, DISABLED, …
-	URI   string
-	Last  time.Time // attempt; zero: none yet
-	Code  int64     // google.rpc.Code of the last attempt
-	Text  string
+	State   string // ENABLED, PAUSED, DISABLED, …
+	URI     string
+	Account string    // that the calls are signed as; empty: unsigned
+	Last    time.Time // attempt; zero: none yet
+	Code    int64     // google.rpc.Code of the last attempt
+	Text    string
 }
 
 // jobAge is how old the last call may be: two of every ten minutes, and one that is late.

@@ -90,6 +90,10 @@ func (s *Server) runPath(function string) string {
 func (s *Server) runService(r *request) (doc, *failure) {
 	for path, d := range s.resources {
 		if strings.Contains(path, "/locations/") && strings.HasSuffix(path, "/services/"+r.last()) {
+			if strings.HasPrefix(r.URL.Path, "/v2/") {
+				unchecked := text(d, "metadata", "annotations", "run.googleapis.com/invoker-iam-disabled") == "true"
+				return doc{"name": path, "uri": text(d, "status", "url"), "invokerIamDisabled": unchecked}, nil
+			}
 			if r.Method == http.MethodPut {
 				s.resources[path] = r.body
 				r.body["status"] = d["status"]

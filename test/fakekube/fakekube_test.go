@@ -112,7 +112,7 @@ func TestDiscovery(t *testing.T) {
 	for _, list := range lists {
 		got = append(got, list.GroupVersion)
 	}
-	want := []string{"v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "networking.k8s.io/v1", "networking.gke.io/v1beta1"}
+	want := []string{"v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1", "networking.gke.io/v1beta1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

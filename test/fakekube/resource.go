@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,6 +34,7 @@ type resource struct {
 var (
 	v1          = schema.GroupVersion{Version: "v1"}
 	anyName     = validation.ValidateNameFunc(validation.NameIsDNSSubdomain)
+	pathSegment = validation.ValidateNameFunc(func(name string, _ bool) []string { return content.IsPathSegmentName(name) })
 	svcNEGGroup = schema.GroupVersion{Group: "networking.gke.io", Version: "v1beta1"}
 )
 
@@ -53,6 +56,14 @@ var resources = []*resource{
 		validName: anyName, empty: func() runtime.Object { return &discoveryv1.EndpointSlice{} }},
 	{GroupVersionResource: networkingv1.SchemeGroupVersion.WithResource("ingresses"), kind: "Ingress", short: "ing", namespaced: true, status: true,
 		validName: anyName, empty: func() runtime.Object { return &networkingv1.Ingress{} }},
+	{GroupVersionResource: rbacv1.SchemeGroupVersion.WithResource("clusterrolebindings"), kind: "ClusterRoleBinding", createOnUpdate: true,
+		validName: pathSegment, empty: func() runtime.Object { return &rbacv1.ClusterRoleBinding{} }},
+	{GroupVersionResource: rbacv1.SchemeGroupVersion.WithResource("clusterroles"), kind: "ClusterRole", createOnUpdate: true,
+		validName: pathSegment, empty: func() runtime.Object { return &rbacv1.ClusterRole{} }},
+	{GroupVersionResource: rbacv1.SchemeGroupVersion.WithResource("rolebindings"), kind: "RoleBinding", namespaced: true, createOnUpdate: true,
+		validName: pathSegment, empty: func() runtime.Object { return &rbacv1.RoleBinding{} }},
+	{GroupVersionResource: rbacv1.SchemeGroupVersion.WithResource("roles"), kind: "Role", namespaced: true, createOnUpdate: true,
+		validName: pathSegment, empty: func() runtime.Object { return &rbacv1.Role{} }},
 	{GroupVersionResource: svcNEGGroup.WithResource("servicenetworkendpointgroups"), kind: "ServiceNetworkEndpointGroup", short: "svcneg",
 		namespaced: true, status: true, conditional: true, custom: true,
 		validName: anyName, empty: func() runtime.Object { return &unstructured.Unstructured{} }},

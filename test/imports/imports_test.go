@@ -45,6 +45,7 @@ var own = map[string][]string{
 	"shared/scope":      {"shared/neg", "shared/config", "shared/drain", "shared/fleet", "shared/gce", "shared/kube", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/sweep"},
 	"shared/doctor":     {"shared/neg"},
 	"shared/deployment": {"shared/doctor"},
+	"shared/rbac":       {"infra"},
 	"infra":             {},
 
 	"admission/mutate":       {"shared/neg", "shared/object"},
@@ -68,7 +69,7 @@ var own = map[string][]string{
 		"shared/config", "shared/event", "shared/neg", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
 	},
 	"cmd/negfleet": {
-		"admission/registration", "infra", "shared/caller", "shared/config", "shared/deployment", "shared/doctor", "shared/drain", "shared/event", "shared/fleet", "shared/gce", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
+		"admission/registration", "infra", "shared/caller", "shared/config", "shared/deployment", "shared/doctor", "shared/drain", "shared/event", "shared/fleet", "shared/gce", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/rbac", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
 	},
 }
 
@@ -84,8 +85,9 @@ var others = map[string][]string{
 	"google.golang.org/api/iam":                             {"shared/deployment"},
 	"google.golang.org/api/logging":                         {"shared/deployment"},
 	"google.golang.org/api/pubsub":                          {"shared/deployment"},
+	"google.golang.org/api/run":                             {"shared/deployment"},
 	"google.golang.org/api/serviceusage":                    {"shared/deployment"},
-	"k8s.io/":                                               {"shared/kube", "shared/object", "shared/fleet", "admission", "admission/cluster", "admission/mutate", "admission/registration", "cmd/negfleet"},
+	"k8s.io/":                                               {"shared/kube", "shared/object", "shared/fleet", "shared/rbac", "admission", "admission/cluster", "admission/mutate", "admission/registration", "cmd/negfleet"},
 	"cloud.google.com/go/pubsub":                            {"shared/event"},
 	"github.com/cloudevents/":                               {"shared/event"},
 	"go.yaml.in/":                                           {"shared/config"},

@@ -28,7 +28,7 @@ func checkDoctor(t *testing.T, w *sandbox.World) {
 		}
 	}
 	for _, name := range []string{
-		"webhook cluster-1", "webhook cluster-2", "lease cluster-1", "firewall cluster-2", "vpc-native cluster-2", "reach cluster-1", "clock cluster-2",
+		"webhook cluster-1", "webhook cluster-2", "lease cluster-1", "firewall cluster-2", "vpc-native cluster-2", "reach cluster-1", "clock cluster-2", "rbac cluster-1", "rbac cluster-2",
 		"quota sandbox us-central1", "subscriptions negfleet-keys-reconcile", "subscriptions negfleet-clusters-sweep",
 	} {
 		if found[name].Status != doctor.OK {

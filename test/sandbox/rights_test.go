@@ -3,43 +3,37 @@
 package sandbox_test
 
 import (
-	"bytes"
 	"fmt"
-	"io/fs"
 	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/component-helpers/auth/rbac/validation"
 
-	"github.com/negfleet/negfleet/infra"
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/rbac"
 	"github.com/negfleet/negfleet/test/sandbox"
 )
 
 // A right is one verb on one resource that a role of infra/rbac gives.
 type right struct {
-	role, namespace, verb, group, resource string
-	names                                  []string
+	role                  rbac.Role
+	verb, group, resource string
+	names                 []string // at most one
 }
 
 func (r right) String() string {
-	text := r.role + ": " + r.verb + " " + r.resource
-	if r.group != "" {
-		text += "." + r.group
-	}
-	return text
+	return fmt.Sprintf("%s: %s %s.%s %s", r.role, r.verb, r.resource, r.group, r.names)
 }
 
 // allows tells whether an ask is one that the right is for. A list or a creation has no name.
 func (r right) allows(a sandbox.Ask) bool {
-	return r.verb == a.Verb && r.group == a.Group && r.resource == a.Resource && (r.namespace == "" || r.namespace == a.Namespace) &&
+	return r.verb == a.Verb && r.group == a.Group && r.resource == a.Resource && (r.role.Namespace == "" || r.role.Namespace == a.Namespace) &&
 		(len(r.names) == 0 || slices.Contains(r.names, a.Name))
 }
 
@@ -51,12 +45,12 @@ func checkRights(t *testing.T, w *sandbox.World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rights, roles := readRights(t)
+	rights, users := readRights(t)
 	used := map[string]bool{}
 	for a := range asked {
 		allowed := false
 		for _, r := range rights {
-			if slices.Contains(roles[r.role], a.User) && r.allows(a) {
+			if slices.Contains(users[r.role], a.User) && r.allows(a) {
 				allowed, used[r.String()] = true, true
 			}
 		}
@@ -180,50 +174,22 @@ func makeGated(t *testing.T, client kubernetes.Interface, name, gate, exposure s
 }
 
 // readRights are the rights of infra/rbac, and the users of each role.
-func readRights(t *testing.T) (rights []right, roles map[string][]string) {
+func readRights(t *testing.T) (rights []right, users map[rbac.Role][]string) {
 	t.Helper()
-	roles = map[string][]string{}
-	files, err := fs.Glob(infra.Files, "rbac/*.yaml")
+	shipped, err := rbac.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
-	add := func(name, namespace string, rules []rbacv1.PolicyRule) {
-		for _, rule := range rules {
-			for _, group := range rule.APIGroups {
-				for _, resource := range rule.Resources {
-					for _, verb := range rule.Verbs {
-						rights = append(rights, right{name, namespace, verb, group, resource, rule.ResourceNames})
-					}
-				}
+	users = map[rbac.Role][]string{}
+	for role, grant := range shipped {
+		for _, s := range grant.Subjects {
+			users[role] = append(users[role], s.Name)
+		}
+		for _, rule := range grant.Rules {
+			for _, one := range validation.BreakdownRule(rule) {
+				rights = append(rights, right{role, one.Verbs[0], one.APIGroups[0], one.Resources[0], one.ResourceNames})
 			}
 		}
 	}
-	bind := func(ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
-		for _, s := range subjects {
-			roles[fmt.Sprint(ref.Kind, "/", ref.Name)] = append(roles[fmt.Sprint(ref.Kind, "/", ref.Name)], s.Name)
-		}
-	}
-	for _, file := range files {
-		data, err := fs.ReadFile(infra.Files, file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, doc := range bytes.Split(data, []byte("\n---\n")) {
-			obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(doc, nil, nil)
-			if err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
-			switch o := obj.(type) {
-			case *rbacv1.ClusterRole:
-				add("ClusterRole/"+o.Name, "", o.Rules)
-			case *rbacv1.Role:
-				add("Role/"+o.Name, o.Namespace, o.Rules)
-			case *rbacv1.ClusterRoleBinding:
-				bind(o.RoleRef, o.Subjects)
-			case *rbacv1.RoleBinding:
-				bind(o.RoleRef, o.Subjects)
-			}
-		}
-	}
-	return rights, roles
+	return rights, users
 }
