@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/negfleet/negfleet/shared/drain"
+	"github.com/negfleet/negfleet/shared/neg"
 )
 
 // sayHow says what is different from the usual, before anything is followed.
@@ -36,7 +37,7 @@ func (r *drainRun) print(l drain.Look, verdict error) error {
 		return r.printJSON(l, verdict)
 	}
 	if verdict == nil {
-		_, err := fmt.Fprintf(r.out, "cluster %s holds nothing: no group, backend entry, backend service or health check in project %s is its, and no group there names its UID; %d keys published\n", r.name, strings.Join(r.projects(), ", "), l.Published)
+		_, err := fmt.Fprintf(r.out, "cluster %s holds nothing: no group, backend entry, backend service or health check in project %s is its, and no group there names its UID; %s published\n", r.name, strings.Join(r.projects(), ", "), keys(l.Published))
 		return err
 	}
 	return writeHeld(r.out, l.Held)
@@ -56,7 +57,7 @@ func (r *drainRun) printDryRun(l drain.Look) error {
 	for _, f := range r.keys {
 		fmt.Fprintf(&b, "%s\t# %s\n", f.Key, f.Why)
 	}
-	fmt.Fprintf(&b, "# %d keys would be published; held: %s\n", len(r.keys), drain.CountOf(l.Held))
+	fmt.Fprintf(&b, "# %s would be published; held: %s\n", keys(len(r.keys)), drain.CountOf(l.Held))
 	if err := writeHeld(&b, l.Held); err != nil {
 		return err
 	}
@@ -83,6 +84,8 @@ func writeHeld(out io.Writer, held []drain.Held) error {
 	}
 	return table.Flush()
 }
+
+func keys(n int) string { return neg.Count(n, "key", "keys") }
 
 // fate is who removes a thing, and what is in the way.
 func fate(h drain.Held) string {
@@ -190,7 +193,7 @@ func (b *board) show(cluster string, l drain.Look) {
 		return
 	}
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "draining %s: %d keys published, %s\n", cluster, l.Published, time.Since(b.began).Round(time.Second))
+	fmt.Fprintf(&text, "draining %s: %s published, %s\n", cluster, keys(l.Published), time.Since(b.began).Round(time.Second))
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "KIND\tLEFT\tAT FIRST")
 	first := map[string]int{}
@@ -209,7 +212,7 @@ func (b *board) show(cluster string, l drain.Look) {
 }
 
 func (b *board) line(cluster string, l drain.Look) {
-	text := fmt.Sprintf("left: %s; %d keys published", drain.CountOf(l.Held), l.Published)
+	text := fmt.Sprintf("left: %s; %s published", drain.CountOf(l.Held), keys(l.Published))
 	if text == b.last && time.Since(b.said) < quiet {
 		return
 	}

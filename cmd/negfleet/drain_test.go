@@ -130,7 +130,7 @@ func TestDrained(t *testing.T) {
 	w.group("us-central1-a", neg.GroupName(uid, web, 80), neg.OwnerOf("99999999-4b9b-4c1e-8a53-0d6a2f1f8a11", web, 80))
 	for _, args := range []string{"drain c1", "drain c1 --wait"} {
 		code, out, errs := w.run(strings.Fields(args)...)
-		if code != 0 || !strings.HasPrefix(out, "cluster c1 holds nothing: no group, ") || !strings.Contains(out, "1 keys published") || len(w.gce.Groups()) != 1 {
+		if code != 0 || !strings.HasPrefix(out, "cluster c1 holds nothing: no group, ") || !strings.Contains(out, "1 key published") || len(w.gce.Groups()) != 1 {
 			t.Errorf("%s: exit %d: %s%s", args, code, out, errs)
 		}
 	}
@@ -138,7 +138,7 @@ func TestDrained(t *testing.T) {
 	half.Token = "nf1-00000000-00000000"
 	w.group("us-central1-b", "half", half)
 	code, out, errs := w.run("drain", "c1")
-	if code != 1 || !strings.Contains(out, "by hand: its description does not prove whose it is") || !strings.Contains(errs, "1 groups that name the cluster") {
+	if code != 1 || !strings.Contains(out, "by hand: its description does not prove whose it is") || !strings.Contains(errs, "1 group that names the cluster") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
@@ -186,8 +186,8 @@ func TestBoard(t *testing.T) {
 	for _, groups := range []int{2, 2, 0} {
 		b.show("c1", look(groups))
 	}
-	want := "negfleet: c1: left: 2 groups, 4 endpoints, 0 backend entries, 0 backend services, 0 health checks; 1 keys published\n" +
-		"negfleet: c1: left: 0 groups, 0 endpoints, 0 backend entries, 0 backend services, 0 health checks; 1 keys published\n"
+	want := "negfleet: c1: left: 2 groups, 4 endpoints, 0 backend entries, 0 backend services, 0 health checks; 1 key published\n" +
+		"negfleet: c1: left: 0 groups, 0 endpoints, 0 backend entries, 0 backend services, 0 health checks; 1 key published\n"
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Errorf("lines (-want +got):\n%s", d)
 	}
@@ -196,7 +196,7 @@ func TestBoard(t *testing.T) {
 	b.show("c1", look(2))
 	b.show("c1", look(0))
 	table := func(groups, endpoints string) string {
-		return "draining c1: 1 keys published, 0s\nKIND              LEFT  AT FIRST\ngroups            " + groups + "     2\nendpoints         " + endpoints +
+		return "draining c1: 1 key published, 0s\nKIND              LEFT  AT FIRST\ngroups            " + groups + "     2\nendpoints         " + endpoints +
 			"     4\nbackend entries   0     0\nbackend services  0     0\nhealth checks     0     0\n"
 	}
 	if d := cmp.Diff(table("2", "4")+"\x1b[7A\x1b[J"+table("0", "0"), out.String()); d != "" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/neg"
 )
 
 const (
@@ -98,13 +99,13 @@ func (r *replayRun) run(ctx context.Context, p progress) error {
 		if err := r.page(ctx, fresh); err != nil {
 			errs = append(errs, err)
 		}
-		p.say("%d messages", len(r.done))
+		p.say("%s", neg.Count(len(r.done), "message", "messages"))
 	}
 	p.end()
 	// Also after an interrupt: what stays is free for the next one at once.
 	errs = append(errs, r.box.Release(context.WithoutCancel(ctx), r.kept...))
 	if r.failed > 0 {
-		errs = append(errs, fmt.Errorf("%d messages stay where they are; the first: %s", r.failed, r.first))
+		errs = append(errs, fmt.Errorf("%s where they are; the first: %s", neg.Count(r.failed, "message stays", "messages stay"), r.first))
 	}
 	return errors.Join(errs...)
 }
@@ -193,6 +194,6 @@ func printReplayed(out io.Writer, done []replayed, left int, asJSON bool) error 
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%d messages; %d left where they were\n", len(done), left)
+	_, err := fmt.Fprintf(out, "%s; %d left where they were\n", neg.Count(len(done), "message", "messages"), left)
 	return err
 }

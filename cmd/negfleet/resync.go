@@ -114,7 +114,7 @@ func (r *resyncRun) cluster(ctx context.Context, name string) (resynced, error) 
 			return err
 		}
 		published += len(found)
-		r.progress.say("%s: %d keys", name, published)
+		r.progress.say("%s: %s", name, keys(published))
 		return nil
 	})
 	one.Services, one.Groups, one.Keys = count.Services, count.Groups, published

@@ -13,6 +13,7 @@ import (
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/scope"
 	"github.com/negfleet/negfleet/shared/sweep"
 )
@@ -132,8 +133,9 @@ func writeSweep(out io.Writer, r sweep.Report, s sweep.Selection, dryRun bool) e
 	if dryRun {
 		verb = "would be published"
 	}
-	t.line("%d owned and wanted, %d of them used by nothing; %d findings, %d not shown; %d keys %s, %d orphaned keys left for later runs",
-		r.Verdicts[sweep.Wanted.String()], r.Unused, len(r.Findings)+r.Omitted, r.Omitted, len(s.Publications), verb, r.Deferred)
+	t.line("%d owned and wanted, %d of them used by nothing; %s, %d not shown; %s %s, %s left for later runs",
+		r.Verdicts[sweep.Wanted.String()], r.Unused, neg.Count(len(r.Findings)+r.Omitted, "finding", "findings"), r.Omitted,
+		keys(len(s.Publications)), verb, neg.Count(r.Deferred, "orphaned key", "orphaned keys"))
 	return t.err
 }
 

@@ -129,7 +129,7 @@ func (k Cluster) vpcNative() Finding {
 	case len(unknown) > 0:
 		return c.finding(Problem, "project: in the fleet file must be where the nodes' instances are, and providerID of the nodes right", "no such instance in project %s: %s", k.Project, some(slices.Compact(unknown)))
 	}
-	return c.ok("%s in the alias ranges of their instances", count(len(k.Backends.Value), "address", "addresses"))
+	return c.ok("%s in the alias ranges of their instances", neg.Count(len(k.Backends.Value), "address", "addresses"))
 }
 
 // A Webhook is a cluster's registration, and what its URL answers.
@@ -185,7 +185,7 @@ func (k Cluster) rbac() Finding {
 	for _, g := range k.Grants.Value {
 		wrong = append(wrong, g.remarks()...)
 	}
-	return c.sum(wrong, "%s as in infra/rbac, and bound", count(len(k.Grants.Value), "role", "roles"))
+	return c.sum(wrong, "%s as in infra/rbac, and bound", neg.Count(len(k.Grants.Value), "role", "roles"))
 }
 
 func (g Grant) remarks() []remark {

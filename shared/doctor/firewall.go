@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/negfleet/negfleet/shared/neg"
 )
 
 // A Rule is a firewall rule of a VPC network.
@@ -66,10 +68,10 @@ func (k Cluster) firewall() Finding {
 		}
 	}
 	if len(closed) == 0 && unknown > 0 {
-		return c.finding(Unknown, "see vpc-native", "%s of %d serve on instances that were not found", count(unknown, "address", "addresses"), len(k.Backends.Value))
+		return c.finding(Unknown, "see vpc-native", "%s of %d serve on instances that were not found", neg.Count(unknown, "address", "addresses"), len(k.Backends.Value))
 	}
 	if len(closed) == 0 {
-		return c.ok("%s lets %s reach %s", k.Network, strings.Join(healthCheckRanges, " and "), count(len(k.Backends.Value), "address", "addresses"))
+		return c.ok("%s lets %s reach %s", k.Network, strings.Join(healthCheckRanges, " and "), neg.Count(len(k.Backends.Value), "address", "addresses"))
 	}
 	return c.finding(Problem, allowRule(k, ports, tags), "%s", closedText(closed))
 }
@@ -78,7 +80,7 @@ func closedText(closed map[string][]string) string {
 	var lines []string
 	for at, instances := range closed {
 		slices.Sort(instances)
-		lines = append(lines, at+" on "+count(len(slices.Compact(instances)), "instance", "instances"))
+		lines = append(lines, at+" on "+neg.Count(len(slices.Compact(instances)), "instance", "instances"))
 	}
 	slices.Sort(lines)
 	return "closed: " + some(lines)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/negfleet/negfleet/shared/neg"
 )
 
 // A Function is a deployment that there should be: a line of infra/functions.list.
@@ -122,7 +124,7 @@ func some(all []string) string {
 	if len(all) <= most {
 		return strings.Join(all, ", ")
 	}
-	return strings.Join(all[:most], ", ") + " and " + count(len(all)-most, "more", "more")
+	return strings.Join(all[:most], ", ") + " and " + neg.Count(len(all)-most, "more", "more")
 }
 
 // A Topic is a topic with those who must be able to publish to it.
@@ -145,7 +147,7 @@ func (t Topic) check() Finding {
 	if len(lacking) > 0 {
 		return c.finding(Problem, "scripts/deploy --from topics, and --from logs for a sink's writer", "not allowed to publish: %s", strings.Join(lacking, ", "))
 	}
-	return c.ok("%s may publish", count(len(t.Want), "member", "members"))
+	return c.ok("%s may publish", neg.Count(len(t.Want), "member", "members"))
 }
 
 // Quotas are those of one project and region that negfleet's resources count in.

@@ -98,13 +98,13 @@ func TestInTheWay(t *testing.T) {
 		want    string // the line told last
 		users   string
 	}{
-		"a group of GKE's own controller": {func(w *world) { w.group("p1", group, gke) }, "1 groups of GKE's own controller", ""},
-		"a group with half a description": {func(w *world) { w.group("p1", group, `{"negfleet":1,"uid":"`+uid+`"}`) }, "1 groups that name the cluster", ""},
+		"a group of GKE's own controller": {func(w *world) { w.group("p1", group, gke) }, "1 group of GKE's own controller", ""},
+		"a group with half a description": {func(w *world) { w.group("p1", group, `{"negfleet":1,"uid":"`+uid+`"}`) }, "1 group that names the cluster", ""},
 		"a URL map": {
 			func(w *world) {
 				web := neg.GroupName(uid, neg.Key{Cluster: "c1", Namespace: "shop", Service: "web"}, 80)
 				w.api("urlMaps", `{"name":"shop","defaultService":"global/backendServices/`+web+`"}`)
-			}, "1 backend services, 1 health checks", "urlMaps/shop",
+			}, "1 backend service, 1 health check", "urlMaps/shop",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -201,21 +201,21 @@ func CountOf(held []Held) (c Count) {
 
 // A Line is one kind of a Count, named.
 type Line struct {
-	Name   string
-	Number int
+	One, Name string // of one, and of more
+	Number    int
 }
 
 // Lines are the kinds in order; those that are seldom there only if they are.
 func (c Count) Lines() []Line {
 	lines := []Line{
-		{"groups", c.Groups}, {"endpoints", c.Endpoints}, {"backend entries", c.Entries},
-		{"backend services", c.BackendServices}, {"health checks", c.HealthChecks},
+		{"group", "groups", c.Groups}, {"endpoint", "endpoints", c.Endpoints}, {"backend entry", "backend entries", c.Entries},
+		{"backend service", "backend services", c.BackendServices}, {"health check", "health checks", c.HealthChecks},
 	}
 	if c.ByGKE > 0 {
-		lines = append(lines, Line{"groups of GKE's own controller", c.ByGKE})
+		lines = append(lines, Line{"group of GKE's own controller", "groups of GKE's own controller", c.ByGKE})
 	}
 	if c.Unproved > 0 {
-		lines = append(lines, Line{"groups that name the cluster", c.Unproved})
+		lines = append(lines, Line{"group that names the cluster", "groups that name the cluster", c.Unproved})
 	}
 	return lines
 }
@@ -223,7 +223,7 @@ func (c Count) Lines() []Line {
 func (c Count) String() string {
 	var parts []string
 	for _, l := range c.Lines() {
-		parts = append(parts, fmt.Sprintf("%d %s", l.Number, l.Name))
+		parts = append(parts, neg.Count(l.Number, l.One, l.Name))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -102,9 +102,9 @@ func (s Step) String() string {
 func (s Step) Headline() string {
 	switch {
 	case len(s.Endpoints) > 0:
-		return fmt.Sprintf("%s %s: %d endpoints: %s", s.Op, s.Target(), len(s.Endpoints), s.Why)
+		return fmt.Sprintf("%s %s: %s: %s", s.Op, s.Target(), neg.Count(len(s.Endpoints), "endpoint", "endpoints"), s.Why)
 	case len(s.Backends) > 0:
-		return fmt.Sprintf("%s %s: %d backends: %s", s.Op, s.Target(), len(s.Backends), s.Why)
+		return fmt.Sprintf("%s %s: %s: %s", s.Op, s.Target(), neg.Count(len(s.Backends), "backend", "backends"), s.Why)
 	}
 	return fmt.Sprintf("%s %s: %s", s.Op, s.Target(), s.Why)
 }

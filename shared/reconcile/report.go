@@ -158,7 +158,7 @@ func merge(notes []neg.Note) []neg.Note {
 }
 
 func rejectedText(rejected []neg.Rejected) string {
-	text := fmt.Sprintf("%d endpoints were refused by the Compute API: %s: %s", len(rejected), rejected[0].Endpoint, rejected[0].Why)
+	text := fmt.Sprintf("%s refused by the Compute API: %s: %s", neg.Count(len(rejected), "endpoint was", "endpoints were"), rejected[0].Endpoint, rejected[0].Why)
 	if len(rejected) > 1 {
 		text += fmt.Sprintf("; and %d more", len(rejected)-1)
 	}
@@ -180,11 +180,11 @@ func countText(taken []plan.Step) string {
 		switch {
 		case objects == 0:
 		case endpoints > 0:
-			parts = append(parts, fmt.Sprintf("%s: %d endpoints in %d groups", op, endpoints, objects))
+			parts = append(parts, fmt.Sprintf("%s: %s in %s", op, neg.Count(endpoints, "endpoint", "endpoints"), neg.Count(objects, "group", "groups")))
 		case backends > 0:
-			parts = append(parts, fmt.Sprintf("%s: %d groups in %d backend services", op, backends, objects))
+			parts = append(parts, fmt.Sprintf("%s: %s in %s", op, neg.Count(backends, "group", "groups"), neg.Count(objects, "backend service", "backend services")))
 		default:
-			parts = append(parts, fmt.Sprintf("%s: %d %ss", op, objects, op.Object()))
+			parts = append(parts, fmt.Sprintf("%s: %s", op, neg.Count(objects, op.Object(), op.Object()+"s")))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -208,11 +208,11 @@ func (f *Finding) ofGone(c *Cluster, r Resource) {
 	switch there, asked := c.Instances[r.Group]; {
 	case r.Size == 0:
 	case !asked:
-		f.unknown("it holds %d endpoints, and nobody asked whether their instances are gone", r.Size)
+		f.unknown("it holds %s, and nobody asked whether their instances are gone", neg.Count(r.Size, "endpoint", "endpoints"))
 	case there != "":
-		f.unknown("it holds %d endpoints, and %s", r.Size, there)
+		f.unknown("it holds %s, and %s", neg.Count(r.Size, "endpoint", "endpoints"), there)
 	default:
-		f.say("the instances of its %d endpoints are gone", r.Size)
+		f.say("no instance is left behind its %s", neg.Count(r.Size, "endpoint", "endpoints"))
 	}
 	if c.Gone != "delete" {
 		f.Held = fmt.Sprintf("reported only: say gone: delete for cluster %s in the fleet file to have it deleted", c.Name)
@@ -254,7 +254,7 @@ func (j *judge) drift(f *Finding, c *Cluster, p *Project, r Resource, o neg.Owne
 		f.say("neg-status does not name it")
 	case known && len(p.Missing) == 0 && attached != live && !(s.Keeps && attached > live):
 		f.Verdict = Drifted
-		f.say("the groups of port %d hold %d endpoints, the slices have %d", o.Port, attached, live)
+		f.say("the groups of port %d hold %s, the slices have %d", o.Port, neg.Count(attached, "endpoint", "endpoints"), live)
 	}
 	slices.Reverse(f.Evidence) // what drifted weighs more than that it is wanted
 }

@@ -30,7 +30,7 @@ func TestJudge(t *testing.T) {
 		published bool
 	}{
 		"a leak":  {func(*Inventory) {}, Wanted, Orphan, "cluster c1 has no Service shop/left", true},
-		"drifted": {func(in *Inventory) { in.Projects[0].Resources[0].Size = 1 }, Drifted, Orphan, "hold 1 endpoints, the slices have 2", true},
+		"drifted": {func(in *Inventory) { in.Projects[0].Resources[0].Size = 1 }, Drifted, Orphan, "hold 1 endpoint, the slices have 2", true},
 		"drift is not known while a zone is silent": {func(in *Inventory) {
 			in.Projects[0].Resources[0].Size, in.Projects[0].Missing = 1, []string{"us-central1-b"}
 		}, Wanted, Orphan, "", true},

@@ -141,7 +141,7 @@ func (c *Cluster) waiting() (all []Publication) {
 		return nil
 	}
 	for _, ns := range slices.Sorted(maps.Keys(c.Waiting)) {
-		why := fmt.Sprintf("%d Pods wait for their gates", c.Waiting[ns])
+		why := neg.Count(c.Waiting[ns], "Pod waits for its gate", "Pods wait for their gates")
 		all = append(all, Publication{Key: neg.Key{Cluster: c.Name, Namespace: ns}, Gates: true, Why: why})
 	}
 	return all

@@ -239,7 +239,7 @@ func TestInstances(t *testing.T) {
 		t.Errorf("left is %s: %s", left, evidence)
 	}
 	w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "instances.get", Status: 404}))
-	if _, left, evidence := w.verdicts(); left != sweep.OrphanOfGone || !strings.Contains(evidence, "instances of its 1 endpoints are gone") {
+	if _, left, evidence := w.verdicts(); left != sweep.OrphanOfGone || !strings.Contains(evidence, "no instance is left behind its 1 endpoint") {
 		t.Errorf("left is %s: %s", left, evidence)
 	}
 }
