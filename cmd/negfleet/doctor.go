@@ -32,10 +32,11 @@ type consultation struct {
 	google   *deployment.Client // nil: there is nothing to ask, as gap says
 	gap      doctor.Gap
 	now      func() time.Time
+	progress progress
 }
 
 // doctorCommand examines a deployment and says what to do. It writes nothing.
-func doctorCommand(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+func doctorCommand(ctx context.Context, args []string, getenv func(string) string, out, errs io.Writer) error {
 	flags := newFlags("doctor")
 	asJSON, impersonate := flags.Bool("json", false, ""), flags.Bool("impersonate", false, "")
 	names, err := onBothSides(flags, args)
@@ -48,7 +49,9 @@ func doctorCommand(ctx context.Context, args []string, getenv func(string) strin
 	if err != nil {
 		return err
 	}
+	c.progress = newProgress(errs)
 	facts, err := c.facts(ctx)
+	c.progress.end()
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,16 +37,22 @@ func (c *consultation) patients(ctx context.Context) ([]doctor.Cluster, []doctor
 	for _, k := range c.clusters {
 		names = append(names, k.Name)
 	}
+	c.progress.say("examining the deployment and %s", neg.Count(len(names), "cluster", "clusters"))
 	reports, err := c.fleet.Survey(ctx, names...)
 	if err != nil {
 		return nil, nil, err
 	}
 	cloud := newCloud(c.env, c.file)
 	all := make([]doctor.Cluster, len(reports))
+	var done atomic.Int32
 	var g errgroup.Group
 	g.SetLimit(8)
 	for i, r := range reports {
-		g.Go(func() error { all[i] = c.patient(ctx, r, cloud); return nil })
+		g.Go(func() error {
+			all[i] = c.patient(ctx, r, cloud)
+			c.progress.say("examined %d of %d clusters, last %s", done.Add(1), len(reports), r.Entry.Name)
+			return nil
+		})
 	}
 	_ = g.Wait() // none fails
 	return all, cloud.quotas(ctx), nil

@@ -132,11 +132,6 @@ func (g *gatesRun) openAll(ctx context.Context, in *os.File, yes bool) error {
 	return errors.Join(g.print(failed), errors.Join(errs...))
 }
 
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 func agreed(in io.Reader) bool {
 	line, _ := bufio.NewReader(in).ReadString('\n') // no answer is no
 	answer := strings.ToLower(strings.TrimSpace(line))

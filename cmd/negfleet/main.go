@@ -97,13 +97,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	case "replay":
 		err = replayCommand(ctx, args[1:], getenv, out, errs)
 	case "sweep":
-		err = sweepCommand(ctx, args[1:], getenv, out)
+		err = sweepCommand(ctx, args[1:], getenv, out, errs)
 	case "drain":
 		err = drainCommand(ctx, args[1:], getenv, out, errs)
 	case "clusters":
 		err = clustersCommand(ctx, args[1:], getenv, out)
 	case "doctor":
-		err = doctorCommand(ctx, args[1:], getenv, out)
+		err = doctorCommand(ctx, args[1:], getenv, out, errs)
 	case "gates":
 		err = gatesCommand(ctx, args[1:], getenv, os.Stdin, out)
 	case "version":

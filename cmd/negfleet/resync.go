@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -173,20 +172,3 @@ func printResynced(out io.Writer, done []resynced, asJSON bool) error {
 	}
 	return table.Flush()
 }
-
-// progress is a line on a terminal that is written over.
-type progress struct{ out io.Writer }
-
-// newProgress shows nothing where nobody watches.
-func newProgress(errs io.Writer) progress {
-	if f, ok := errs.(*os.File); ok && terminal(f) {
-		return progress{f}
-	}
-	return progress{io.Discard}
-}
-
-func (p progress) say(format string, args ...any) {
-	fmt.Fprintf(p.out, "\r\x1b[K"+format, args...)
-}
-
-func (p progress) end() { fmt.Fprint(p.out, "\r\x1b[K") }

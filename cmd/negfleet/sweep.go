@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/presence"
 	"github.com/negfleet/negfleet/shared/scope"
 	"github.com/negfleet/negfleet/shared/sweep"
 )
@@ -23,7 +25,7 @@ const sweepTimeout = 8 * time.Minute
 
 // sweepCommand does what the function does, but that it renews no Lease: a person at a
 // terminal is nobody to open gates.
-func sweepCommand(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+func sweepCommand(ctx context.Context, args []string, getenv func(string) string, out, errs io.Writer) error {
 	flags := newFlags("sweep")
 	asJSON, dryRun, cluster := flags.Bool("json", false, ""), flags.Bool("dry-run", false, ""), flags.String("cluster", "", "")
 	rest, err := flags.parse(args)
@@ -42,7 +44,7 @@ func sweepCommand(ctx context.Context, args []string, getenv func(string) string
 	}
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	report, selection, err := sweepOnce(ctx, env, *cluster)
+	report, selection, err := sweepOnce(ctx, env, *cluster, newProgress(errs))
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func sweepCommand(ctx context.Context, args []string, getenv func(string) string
 	return writeSweep(out, report, selection, *dryRun)
 }
 
-func sweepOnce(ctx context.Context, env config.Env, cluster string) (sweep.Report, sweep.Selection, error) {
+func sweepOnce(ctx context.Context, env config.Env, cluster string, p progress) (sweep.Report, sweep.Selection, error) {
 	scopes, err := scope.New(env, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		return sweep.Report{}, sweep.Selection{}, err
@@ -68,12 +70,35 @@ func sweepOnce(ctx context.Context, env config.Env, cluster string) (sweep.Repor
 	if err != nil {
 		return sweep.Report{}, sweep.Selection{}, err
 	}
-	in, err := reader.Read(ctx)
+	in, err := watched(reader, p).Read(ctx)
+	p.end()
 	if err != nil {
 		return sweep.Report{}, sweep.Selection{}, err
 	}
 	report, selection := sweep.Conclude(in, env.SweepBudget)
 	return report, selection, nil
+}
+
+// watched says how far a reading is.
+func watched(r sweep.Reader, p progress) sweep.Reader {
+	survey, open := r.Survey, r.Open
+	var alive, begun atomic.Int32
+	p.say("reading %s", neg.Count(len(r.Clouds), "project", "projects"))
+	r.Survey = func(ctx context.Context) ([]sweep.Cluster, error) {
+		p.say("asking who is there")
+		clusters, err := survey(ctx)
+		for _, c := range clusters {
+			if c.Presence.Presence == presence.Alive || c.Presence.Presence == presence.Draining {
+				alive.Add(1)
+			}
+		}
+		return clusters, err
+	}
+	r.Open = func(ctx context.Context, cluster string) (sweep.Kubernetes, error) {
+		p.say("reading cluster %d of %d: %s", begun.Add(1), alive.Load(), cluster)
+		return open(ctx, cluster)
+	}
+	return r
 }
 
 func publishSweep(ctx context.Context, env config.Env, s sweep.Selection) error {

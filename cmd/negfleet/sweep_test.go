@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/negfleet/negfleet/shared/presence"
 	"github.com/negfleet/negfleet/shared/sweep"
 )
 
@@ -65,5 +68,27 @@ func TestSweepRefused(t *testing.T) {
 		if code, _, errs := w.run(strings.Fields(args)...); code != want.code || !strings.Contains(errs, want.text) {
 			t.Errorf("%s: exit %d, %s", args, code, errs)
 		}
+	}
+}
+
+// TestSweepWatched: a person sees how far it is.
+func TestSweepWatched(t *testing.T) {
+	var said bytes.Buffer
+	r := watched(sweep.Reader{
+		Clouds: map[string]sweep.Cloud{"p1": nil},
+		Survey: func(context.Context) ([]sweep.Cluster, error) {
+			return []sweep.Cluster{{Name: "c1", Presence: presence.Verdict{Presence: presence.Alive}}, {Name: "c2", Presence: presence.Verdict{Presence: presence.Gone}}}, nil
+		},
+		Open: func(context.Context, string) (sweep.Kubernetes, error) { return nil, nil },
+	}, progress{&said})
+	if clusters, err := r.Survey(t.Context()); len(clusters) != 2 || err != nil {
+		t.Errorf("survey: %v, %v", clusters, err)
+	}
+	if _, err := r.Open(t.Context(), "c1"); err != nil {
+		t.Error(err)
+	}
+	want := "reading 1 project|asking who is there|reading cluster 1 of 1: c1"
+	if got := strings.Join(strings.Split(said.String(), "\r\x1b[K")[1:], "|"); got != want {
+		t.Errorf("said %q, want %q", got, want)
 	}
 }
