@@ -14,51 +14,10 @@
 package admission
 
 import (
-	"log/slog"
-	"net/http"
-	"os"
-	"sync"
-
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
-	"github.com/negfleet/negfleet/shared/telemetry"
+	"github.com/negfleet/negfleet/shared/lazy"
 )
 
-// instance is the handler of this process.
-var instance = &lazy{build: func() (http.Handler, error) { return FromEnv(os.Getenv, telemetry.Logger()) }, log: telemetry.Logger()}
-
-func init() { functions.HTTP("Admission", instance.ServeHTTP) }
-
-// lazy builds the handler at the first request, and again at the next one if that failed.
-// Without keys nobody can be told from anybody, so there is nothing better than 503 then.
-type lazy struct {
-	build func() (http.Handler, error)
-	log   *slog.Logger
-
-	mu      sync.Mutex
-	handler http.Handler
-}
-
-func (l *lazy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	handler, err := l.get()
-	if err != nil {
-		l.log.Error("the function cannot start: "+err.Error(), "reason", "Misconfigured")
-		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
-		return
-	}
-	handler.ServeHTTP(w, r)
-}
-
-func (l *lazy) get() (http.Handler, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.handler != nil {
-		return l.handler, nil
-	}
-	handler, err := l.build()
-	if err != nil {
-		return nil, err
-	}
-	l.handler = handler
-	return handler, nil
-}
+// Without keys nobody can be told from anybody: there is no answer then but lazy's 503.
+func init() { functions.HTTP("Admission", lazy.Of(FromEnv).ServeHTTP) }

@@ -14,15 +14,15 @@ import (
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 )
 
 // serve runs the functions framework's own server with w behind it. There is one a test
 // binary, since the framework cannot stop it.
 func serve(t *testing.T, w *world) (base string) {
 	t.Helper()
-	instance.mu.Lock()
-	instance.handler = w.handler
-	instance.mu.Unlock()
+	functions.HTTP(t.Name(), w.handler.ServeHTTP)
+	t.Setenv("FUNCTION_TARGET", t.Name())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

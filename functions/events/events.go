@@ -18,49 +18,9 @@
 package events
 
 import (
-	"log/slog"
-	"net/http"
-	"sync"
-
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-	"github.com/negfleet/negfleet/shared/telemetry"
+
+	"github.com/negfleet/negfleet/shared/lazy"
 )
 
-// instance is the handler of this process.
-var instance = &lazy{build: wire, log: telemetry.Logger()}
-
-func init() { functions.HTTP("Events", instance.ServeHTTP) }
-
-// lazy builds a handler at the first request, and again at the next one if that failed:
-// the instance outlives the trouble.
-type lazy struct {
-	build func() (http.Handler, error)
-	log   *slog.Logger
-
-	mu      sync.Mutex
-	handler http.Handler
-}
-
-func (l *lazy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	handler, err := l.get()
-	if err != nil {
-		l.log.Error("build events: "+err.Error(), "outcome", "again")
-		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
-		return
-	}
-	handler.ServeHTTP(w, r)
-}
-
-func (l *lazy) get() (http.Handler, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.handler != nil {
-		return l.handler, nil
-	}
-	handler, err := l.build()
-	if err != nil {
-		return nil, err
-	}
-	l.handler = handler
-	return handler, nil
-}
+func init() { functions.HTTP("Events", lazy.Of(FromEnv).ServeHTTP) }

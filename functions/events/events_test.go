@@ -222,28 +222,6 @@ func TestNewNeedsItsParts(t *testing.T) {
 	}
 }
 
-func TestBuildIsTriedAgain(t *testing.T) {
-	w := newWorld(t, nil)
-	tries := 0
-	l := &lazy{log: w.handler.(*handler).Log, build: func() (http.Handler, error) {
-		if tries++; tries == 1 {
-			return nil, errDown
-		}
-		return w.handler, nil
-	}}
-	for i, want := range []int{503, 204, 204} {
-		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(push(t, entry(t, "logentry", "service-create"), nil)))
-		recorder := httptest.NewRecorder()
-		l.ServeHTTP(recorder, r)
-		if recorder.Code != want || strings.Contains(recorder.Body.String(), errDown.Error()) {
-			t.Errorf("request %d: status %d, body %q", i, recorder.Code, recorder.Body)
-		}
-	}
-	if tries != 2 {
-		t.Errorf("built %d times", tries)
-	}
-}
-
 // BenchmarkAuditToKey is the function's share of the way from a write to reconcile.
 func BenchmarkAuditToKey(b *testing.B) {
 	w := newWorld(b, nil)

@@ -3,8 +3,8 @@ package events
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/negfleet/negfleet/shared/caller"
@@ -13,13 +13,11 @@ import (
 	fleets "github.com/negfleet/negfleet/shared/fleet"
 	"github.com/negfleet/negfleet/shared/kube"
 	"github.com/negfleet/negfleet/shared/neg"
-	"github.com/negfleet/negfleet/shared/telemetry"
 )
 
-// wire builds the handler from the environment. It calls nobody.
-func wire() (http.Handler, error) {
-	log := telemetry.Logger()
-	env, err := config.ReadEnv(os.Getenv)
+// FromEnv makes the handler that the environment describes. It calls nobody.
+func FromEnv(getenv func(string) string, log *slog.Logger) (http.Handler, error) {
+	env, err := config.ReadEnv(getenv)
 	if err := errors.Join(err, env.Function()); err != nil {
 		return nil, err
 	}

@@ -9,14 +9,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"os"
-	"sync"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/lazy"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/readiness"
 	"github.com/negfleet/negfleet/shared/scope"
@@ -27,32 +26,8 @@ import (
 // subscription.
 const budget = 500 * time.Second
 
-var (
-	log = telemetry.Logger()
-	mu  sync.Mutex
-	fn  *Function
-)
-
 // Plain HTTP, as in functions/reconcile.
-func init() { functions.HTTP("Readiness", serve) }
-
-// serve builds the function at the first request. A failure is not kept: the next request
-// tries again.
-func serve(w http.ResponseWriter, r *http.Request) {
-	mu.Lock()
-	if fn == nil {
-		made, err := FromEnv(os.Getenv, log)
-		if err != nil {
-			mu.Unlock()
-			log.Error("the function cannot start", "reason", "Misconfigured", "error", err.Error())
-			event.Respond(w, err)
-			return
-		}
-		fn = made
-	}
-	mu.Unlock()
-	fn.ServeHTTP(w, r)
-}
+func init() { functions.HTTP("Readiness", lazy.Of(FromEnv).ServeHTTP) }
 
 // A Function answers deliveries.
 type Function struct {

@@ -8,15 +8,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/lazy"
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/plan"
 	"github.com/negfleet/negfleet/shared/reconcile"
@@ -27,33 +26,9 @@ import (
 // budget bounds a look, well under the 600 s ack deadline of the subscription.
 const budget = 500 * time.Second
 
-var (
-	log = telemetry.Logger()
-	mu  sync.Mutex
-	fn  *Function
-)
-
 // The framework's CloudEvent registration can wedge an instance for good
 // (https://github.com/cloudevents/sdk-go/issues/1224), so deliveries come in as plain HTTP.
-func init() { functions.HTTP("Reconcile", serve) }
-
-// serve builds the function at the first request. A failure is not kept: the next request
-// tries again.
-func serve(w http.ResponseWriter, r *http.Request) {
-	mu.Lock()
-	if fn == nil {
-		made, err := FromEnv(os.Getenv, log)
-		if err != nil {
-			mu.Unlock()
-			log.Error("the function cannot start", "reason", "Misconfigured", "error", err.Error())
-			event.Respond(w, err)
-			return
-		}
-		fn = made
-	}
-	mu.Unlock()
-	fn.ServeHTTP(w, r)
-}
+func init() { functions.HTTP("Reconcile", lazy.Of(FromEnv).ServeHTTP) }
 
 // A Function answers deliveries.
 type Function struct {

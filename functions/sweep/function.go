@@ -9,14 +9,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"os"
-	"sync"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"github.com/negfleet/negfleet/shared/config"
 	"github.com/negfleet/negfleet/shared/event"
+	"github.com/negfleet/negfleet/shared/lazy"
 	"github.com/negfleet/negfleet/shared/scope"
 	"github.com/negfleet/negfleet/shared/telemetry"
 )
@@ -27,32 +26,8 @@ const budget = 500 * time.Second
 // Holder is who renews the Leases.
 const Holder = "negfleet-sweep"
 
-var (
-	log = telemetry.Logger()
-	mu  sync.Mutex
-	fn  *Function
-)
-
 // Deliveries come in as plain HTTP, as in reconcile.
-func init() { functions.HTTP("Sweep", serve) }
-
-// serve builds the function at the first request. A failure is not kept: the next request
-// tries again.
-func serve(w http.ResponseWriter, r *http.Request) {
-	mu.Lock()
-	if fn == nil {
-		made, err := FromEnv(os.Getenv, log)
-		if err != nil {
-			mu.Unlock()
-			log.Error("the function cannot start", "reason", "Misconfigured", "error", err.Error())
-			event.Respond(w, err)
-			return
-		}
-		fn = made
-	}
-	mu.Unlock()
-	fn.ServeHTTP(w, r)
-}
+func init() { functions.HTTP("Sweep", lazy.Of(FromEnv).ServeHTTP) }
 
 // A Function answers the Scheduler and deliveries.
 type Function struct {

@@ -46,6 +46,7 @@ var own = map[string][]string{
 	"shared/doctor":     {"shared/neg"},
 	"shared/deployment": {"shared/doctor"},
 	"shared/rbac":       {"infra"},
+	"shared/lazy":       {"shared/telemetry"},
 	"infra":             {},
 
 	"admission/mutate":       {"shared/neg", "shared/object"},
@@ -54,19 +55,19 @@ var own = map[string][]string{
 	"admission/cluster":      {"admission/mutate", "shared/neg", "shared/object"},
 	"admission": {
 		"admission/cluster", "admission/fresh", "admission/mutate",
-		"shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/neg", "shared/telemetry",
+		"shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/lazy", "shared/neg", "shared/telemetry",
 	},
 	"functions/events": {
-		"shared/audit", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/neg", "shared/telemetry",
+		"shared/audit", "shared/caller", "shared/config", "shared/event", "shared/fleet", "shared/kube", "shared/lazy", "shared/neg", "shared/telemetry",
 	},
 	"functions/readiness": {
-		"shared/config", "shared/event", "shared/neg", "shared/readiness", "shared/scope", "shared/telemetry",
+		"shared/config", "shared/event", "shared/lazy", "shared/neg", "shared/readiness", "shared/scope", "shared/telemetry",
 	},
 	"functions/reconcile": {
-		"shared/config", "shared/event", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
+		"shared/config", "shared/event", "shared/lazy", "shared/neg", "shared/plan", "shared/reconcile", "shared/scope", "shared/telemetry",
 	},
 	"functions/sweep": {
-		"shared/config", "shared/event", "shared/neg", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
+		"shared/config", "shared/event", "shared/lazy", "shared/neg", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
 	},
 	"cmd/negfleet": {
 		"admission/registration", "infra", "shared/caller", "shared/config", "shared/deployment", "shared/doctor", "shared/drain", "shared/event", "shared/fleet", "shared/gce", "shared/kube", "shared/neg", "shared/plan", "shared/presence", "shared/rbac", "shared/readiness", "shared/reconcile", "shared/resync", "shared/scope", "shared/sweep", "shared/telemetry",
