@@ -38,8 +38,12 @@ type consultation struct {
 // doctorCommand examines a deployment and says what to do. It writes nothing.
 func doctorCommand(ctx context.Context, args []string, getenv func(string) string, out, errs io.Writer) error {
 	flags := newFlags("doctor")
-	asJSON, impersonate := flags.Bool("json", false, ""), flags.Bool("impersonate", false, "")
+	asJSON, impersonate, only := flags.Bool("json", false, ""), flags.Bool("impersonate", false, ""), flags.String("checks", "", "")
 	names, err := onBothSides(flags, args)
+	if err != nil {
+		return err
+	}
+	checks, err := checksOf(*only)
 	if err != nil {
 		return err
 	}
@@ -55,7 +59,7 @@ func doctorCommand(ctx context.Context, args []string, getenv func(string) strin
 	if err != nil {
 		return err
 	}
-	findings := doctor.Examine(facts)
+	findings := slices.DeleteFunc(doctor.Examine(facts), func(f doctor.Finding) bool { return !slices.Contains(checks, f.Check) })
 	write := writeFindings
 	if *asJSON {
 		write = writeFindingsJSON
@@ -67,6 +71,20 @@ func doctorCommand(ctx context.Context, args []string, getenv func(string) strin
 		return fmt.Errorf("%d of %d checks found a problem", n, len(findings))
 	}
 	return nil
+}
+
+// checksOf are the checks of a list with commas; of an empty one, all.
+func checksOf(list string) ([]string, error) {
+	if list == "" {
+		return doctor.Checks, nil
+	}
+	checks := strings.Split(list, ",")
+	for _, c := range checks {
+		if !slices.Contains(doctor.Checks, c) {
+			return nil, usageError{fmt.Sprintf("doctor: --checks: no check %q; there are %s", c, strings.Join(doctor.Checks, ", "))}
+		}
+	}
+	return checks, nil
 }
 
 // onBothSides takes flags before, between and after the arguments, and returns these.

@@ -370,6 +370,12 @@ func TestDoctorRefuses(t *testing.T) {
 	if code, out, errs := w.run("doctor", "c1", "c2"); code != 1 || out != "" || !strings.Contains(errs, `cluster "c2" is not in the fleet file`) {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
+	if code, out, errs := w.run("doctor", "--checks", "reach,addon"); code != 2 || out != "" || !strings.Contains(errs, `no check "addon"; there are clock, `) {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+	if _, found := examined(t, w, "--checks=reach,add-on"); len(found) != 2 || found["reach c1"].Status != doctor.OK {
+		t.Errorf("two checks: %+v", found)
+	}
 	w.env["NEGFLEET_FUNCTIONS"] = filepath.Join(t.TempDir(), "none")
 	if code, _, errs := w.run("doctor", "c1", "--json"); code != 1 || !strings.Contains(errs, "NEGFLEET_FUNCTIONS: ") {
 		t.Errorf("exit %d, %q", code, errs)

@@ -45,7 +45,7 @@ usage: negfleet COMMAND [flags]
       nothing is left; run again it goes on
   clusters [--json]
       ask every cluster of the fleet file who it is and print who is there; exit 1 if one is not alive
-  doctor [--json] [--impersonate] [CLUSTER...]
+  doctor [--json] [--impersonate] [--checks NAME,...] [CLUSTER...]
       examine the deployment and the clusters, all or those named, and say what to do; writes
       nothing; exit 1 if there is a problem. --impersonate asks IAM what each function may do,
       as that function's account

@@ -78,6 +78,10 @@ type Facts struct {
 // now is the time by Google's clock where that is known.
 func (f *Facts) now() time.Time { return f.Now.Add(f.Google.Value) }
 
+// Checks are the names of all checks, the deployment's first.
+var Checks = strings.Fields(`clock apis functions roles topics subscriptions scheduler invokers sink delivery quota
+	reach add-on egress vpc-native webhook rbac lease firewall`)
+
 // Examine judges all facts, the deployment's first and then each cluster's.
 func Examine(f Facts) []Finding {
 	all := f.deployment()

@@ -81,6 +81,10 @@ func TestHealthy(t *testing.T) {
 	if diff := cmp.Diff(want, checks); diff != "" {
 		t.Error(diff)
 	}
+	slices.Sort(checks)
+	if diff := cmp.Diff(slices.Sorted(slices.Values(Checks)), slices.Compact(checks)); diff != "" {
+		t.Errorf("Checks: %s", diff)
+	}
 }
 
 // TestBroken breaks the healthy deployment in one place each, and holds the one finding that
