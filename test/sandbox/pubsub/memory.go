@@ -2,6 +2,8 @@ package pubsub
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,16 +29,21 @@ type topic struct {
 	pulled bool // pstest has a subscription of its own
 }
 
-func newMemory(listen string) *memory {
+func newMemory(listen string) (*memory, error) {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
+	l, err := net.Listen("tcp", listen) // pstest panics where it cannot
+	if err != nil {
+		return nil, fmt.Errorf("pub/sub: %w", err)
+	}
+	l.Close()
 	m := &memory{topics: map[string]*topic{}, pushes: map[string]*pubsubpb.Subscription{}}
 	m.server = pstest.NewServerWithAddress(listen,
 		pstest.ServerReactorOption{FuncName: "Publish", Reactor: reactor(m.onPublish)},
 		pstest.ServerReactorOption{FuncName: "CreateSubscription", Reactor: reactor(m.onSubscribe)},
 		pstest.ServerReactorOption{FuncName: "GetSubscription", Reactor: reactor(m.onGetSubscription)})
-	return m
+	return m, nil
 }
 
 // reactor is called under pstest's lock, before pstest acts, and instead of it when it

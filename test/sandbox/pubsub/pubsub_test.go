@@ -115,6 +115,14 @@ func drained(t testing.TB, s *Server) {
 	}
 }
 
+// TestAnAddressThatIsTaken is told, and ends nothing.
+func TestAnAddressThatIsTaken(t *testing.T) {
+	s := start(t)
+	if _, err := Start(t.Context(), Options{Project: "demo", Listen: s.Addr()}); err == nil || !strings.Contains(err.Error(), s.Addr()) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPushedBody(t *testing.T) {
 	e := newEndpoint(t, always(204))
 	sub := quick(e.URL)

@@ -66,7 +66,7 @@ func newBackend(ctx context.Context, o Options) (backend, error) {
 	if o.Emulator != "" {
 		return newEmulator(ctx, o.Project, o.Emulator)
 	}
-	return newMemory(o.Listen), nil
+	return newMemory(o.Listen)
 }
 
 func (s *Server) declare(ctx, running context.Context) error {
