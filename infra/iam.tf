@@ -82,12 +82,12 @@ locals {
     { for project in var.network_project[*] : "${project} network reconcile" => { role = "${project} network", function = "reconcile" } if contains(keys(local.functions), "reconcile") },
   )
 
-  # The gateway's rights go by HTTP method, and only these two write to clusters.
+  # The gateway's rights go by HTTP method, and only these write to clusters: sweep renews the Lease.
   gateway_grants = merge([for project in var.gateway_projects : {
     for name in keys(local.functions) : "${project} ${name}" => {
       project  = project
       function = name
-      role     = contains(["reconcile", "readiness"], name) ? "roles/gkehub.gatewayEditor" : "roles/gkehub.gatewayReader"
+      role     = contains(["reconcile", "readiness", "sweep"], name) ? "roles/gkehub.gatewayEditor" : "roles/gkehub.gatewayReader"
     }
   }]...)
 }

@@ -62,8 +62,7 @@ func parseAudit(args []string, getenv func(string) string) (auditCall, error) {
 		return auditCall{}, usageError{"audit: want url, token or kubeconfig"}
 	}
 	call := auditCall{what: args[0]}
-	flags := flag.NewFlagSet(call.what, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("audit " + call.what)
 	flags.StringVar(&call.out, "out", "", "")
 	switch call.what {
 	case "kubeconfig":
@@ -77,15 +76,14 @@ func parseAudit(args []string, getenv func(string) string) (auditCall, error) {
 	default:
 		return auditCall{}, usageError{fmt.Sprintf("audit: %q: want url, token or kubeconfig", call.what)}
 	}
-	if err := flags.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+	rest, err := flags.parse(args[1:])
+	if err != nil {
 		return auditCall{}, err
-	} else if err != nil {
-		return auditCall{}, usageError{"audit " + call.what + ": " + err.Error()}
 	}
-	if flags.NArg() != 1 {
-		return auditCall{}, usageError{"audit " + call.what + ": want one CLUSTER, after the flags"}
+	if len(rest) != 1 {
+		return auditCall{}, usageError{"audit " + call.what + ": want one CLUSTER"}
 	}
-	call.cluster = flags.Arg(0)
+	call.cluster = rest[0]
 	return call, call.check()
 }
 

@@ -52,6 +52,9 @@ func TestAuditURL(t *testing.T) {
 	if cluster, err := keys.Verify(path); !found || cluster != "c1" || err != nil {
 		t.Errorf("a URL of cluster %q, %v", cluster, err)
 	}
+	if code, out, _ := w.run("audit", "url", "c1", "--url", auditURL, "--out", "-"); code != 0 || out != auditURL+path+"\n" {
+		t.Errorf("flags after the cluster: exit %d, %q", code, out)
+	}
 	w.env["NEGFLEET_AUDIT_URL"] = auditURL
 	if code, out, _ := w.run("audit", "url", "--out", "-", "c1"); code != 0 || out != auditURL+path+"\n" {
 		t.Errorf("exit %d, %q", code, out)

@@ -156,6 +156,17 @@ func TestDoctorIsContent(t *testing.T) {
 	}
 }
 
+// TestDoctorOfADrainingCluster: one that drains is examined as one that does not, so that
+// scripts/deploy can bring the fleet file to the functions meanwhile.
+func TestDoctorOfADrainingCluster(t *testing.T) {
+	w := newWorld(t, "  state: draining\n")
+	code, found := examined(t, w, "--checks", "reach,lease", "c1")
+	holds(t, found, map[string]string{"reach c1": "ok: says that it is draining", "lease c1": "problem: there is no Lease"})
+	if code != 1 || len(found) != 2 {
+		t.Errorf("exit %d, %+v", code, found)
+	}
+}
+
 // TestDoctorRefusedInTheCluster: what the caller may not read is unknown, with the right
 // that it takes.
 func TestDoctorRefusedInTheCluster(t *testing.T) {

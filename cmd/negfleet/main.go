@@ -58,18 +58,19 @@ usage: negfleet COMMAND [flags]
       print the version
 
 environment:
-  NEGFLEET_FLEET               path of the fleet file (all but audit, replay)
+  NEGFLEET_FLEET               path of the fleet file (all but replay, version)
   NEGFLEET_CALLER_KEYS         keys of the path MAC; the first one signs (audit, webhook)
   NEGFLEET_ADMISSION_URL       the admission function's URL, unless --url says it (webhook)
   NEGFLEET_AUDIT_URL           the audit function's URL, unless --url says it (audit)
   NEGFLEET_COMPUTE_ENDPOINT    another Compute API; empty: Google's (plan, resync, sweep, drain, doctor)
-  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, sweep, drain, clusters, doctor)
-  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, sweep, drain, clusters, doctor)
+  NEGFLEET_CONTAINER_ENDPOINT  another container API; empty: Google's (plan, resync, sweep, drain, clusters, doctor, webhook, gates)
+  NEGFLEET_GATEWAY_ENDPOINT    another Connect gateway; empty: Google's (plan, resync, sweep, drain, clusters, doctor, webhook, gates)
   NEGFLEET_APIS_ENDPOINT       one place for Google's other APIs; empty: Google's (doctor)
   NEGFLEET_FUNCTIONS           another list than infra/functions.list (doctor)
   PUBSUB_PROJECT_ID            project of the topics (resync, sweep, drain, replay, doctor)
   NEGFLEET_ORDERING_KEYS       true: publish with ordering keys (resync, sweep, drain)
   NEGFLEET_SWEEP_BUDGET        orphaned keys that a run publishes, at most; 50 (sweep)
+  NEGFLEET_DELETION_GRACE      that of the functions, if it is not 60s (drain)
 `
 
 func main() {

@@ -17,6 +17,8 @@ import (
 
 	"github.com/negfleet/negfleet/shared/gce"
 	"github.com/negfleet/negfleet/shared/neg"
+	"github.com/negfleet/negfleet/shared/plan"
+	"github.com/negfleet/negfleet/shared/reconcile"
 	"github.com/negfleet/negfleet/test/fakegce"
 	"github.com/negfleet/negfleet/test/fakekube"
 )
@@ -133,6 +135,23 @@ func TestPlan(t *testing.T) {
 				t.Errorf("a plan wrote: %v, %v", writes, w.gce.Groups())
 			}
 		})
+	}
+}
+
+// TestPlanNamesTargets: programs are told what each step is about, a backend service too.
+func TestPlanNamesTargets(t *testing.T) {
+	var out bytes.Buffer
+	forecast := reconcile.Forecast{Steps: []plan.Step{
+		{Op: plan.CreateHealthCheck, Check: neg.HealthCheckID{Region: "us-central1", Name: "shop"}},
+		{Op: plan.AddBackend, Service: neg.BackendServiceID{Name: "shop"}},
+	}}
+	if err := printJSON(&out, neg.Key{Cluster: "c1", Namespace: "shop", Service: "web"}, forecast, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"target": "us-central1/shop"`, `"target": "global/shop"`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in\n%s", want, &out)
+		}
 	}
 }
 

@@ -130,8 +130,9 @@ type jsonPlan struct {
 
 type jsonStep struct {
 	Op        string         `json:"op"`
-	Zone      neg.Zone       `json:"zone"`
-	Group     string         `json:"group"`
+	Target    string         `json:"target"`          // ZONE/NAME, or global/NAME or REGION/NAME
+	Zone      neg.Zone       `json:"zone,omitempty"`  // of a group
+	Group     string         `json:"group,omitempty"` // its name
 	Port      int32          `json:"port"`
 	Endpoints []jsonEndpoint `json:"endpoints,omitempty"`
 	Why       string         `json:"why"`
@@ -150,7 +151,7 @@ type jsonProblem struct {
 func printJSON(out io.Writer, key neg.Key, f reconcile.Forecast, blocked error) error {
 	p := jsonPlan{Key: key.String(), Policy: f.Policy.String(), Withheld: append([]string{}, withheld(f, blocked)...), Steps: []jsonStep{}, Problems: []jsonProblem{}}
 	for _, s := range f.Steps {
-		step := jsonStep{Op: s.Op.String(), Zone: s.Group.Zone, Group: s.Group.Name, Port: s.Port, Why: s.Why}
+		step := jsonStep{Op: s.Op.String(), Target: s.Target(), Zone: s.Group.Zone, Group: s.Group.Name, Port: s.Port, Why: s.Why}
 		for _, e := range s.Endpoints {
 			step.Endpoints = append(step.Endpoints, jsonEndpoint{e.Addr.String(), e.Instance})
 		}

@@ -14,7 +14,7 @@ const (
 	// Again: a transient failure. The message is not acknowledged and comes back.
 	Again
 	// Blocked: a person or another system must act first. The message is acknowledged,
-	// since retrying would slow everyone else; the sweep tries again every ten minutes.
+	// since retrying would slow everyone else; the sweep comes back to it within the hour.
 	Blocked
 )
 

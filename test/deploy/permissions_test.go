@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/negfleet/negfleet/functions/readiness"
+	"github.com/negfleet/negfleet/functions/reconcile"
 	"github.com/negfleet/negfleet/functions/sweep"
 	"github.com/negfleet/negfleet/shared/event"
 	"github.com/negfleet/negfleet/shared/neg"
@@ -61,15 +64,18 @@ func (w world) look(service string) {
 }
 
 // TestReconcileRole: through the life of Services with every kind of object that it keeps,
-// the function needs the permissions of its role, all of them, and no other.
+// and where what a gone cluster left is to be deleted, the function needs the permissions of
+// its role, all of them, and no other. That it lists clusters is of the container API.
 func TestReconcileRole(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, "c2")
+	w.leave("c2")
+	left := len(w.GCE.Groups())
 	kube := w.Clusters[0].World
 	for service, region := range regions {
 		w.must(kube.Deploy(fakekube.Deployment{Namespace: "shop", Name: service, Replicas: 3}))
 		w.must(kube.AddService(backed(service, `{"80":{`+region+`"securityPolicy":"guard","healthCheck":{"requestPath":"/a"}}}`)))
 		w.look(service)
-		if len(w.GCE.Groups()) == 0 {
+		if len(w.GCE.Groups()) == left {
 			t.Fatalf("%s: no groups", service)
 		}
 		w.must(kube.Roll("shop", service)) // attach and detach
@@ -78,12 +84,13 @@ func TestReconcileRole(t *testing.T) {
 		w.look(service)
 		w.must(kube.RemoveService("shop", service))
 		w.look(service)
-		if groups := w.GCE.Groups(); len(groups) > 0 {
-			t.Fatalf("%s: %d groups are left", service, len(groups))
+		if groups := w.GCE.Groups(); len(groups) > left {
+			t.Fatalf("%s: %d groups are left", service, len(groups)-left)
 		}
 	}
+	w.lookAnew(neg.Key{Cluster: "c2", Namespace: "shop", Service: "old"})
 	// The emulator has no security policies, so it does not ask for the right to use one.
-	needed := append(w.GCE.NeededPermissions(), "compute.securityPolicies.use", "compute.regionSecurityPolicies.use")
+	needed := append(w.GCE.NeededPermissions(), "compute.securityPolicies.use", "compute.regionSecurityPolicies.use", "container.clusters.list")
 	slices.Sort(needed)
 	if diff := cmp.Diff(role(t, "reconcile"), needed); diff != "" {
 		t.Errorf("infra/roles/reconcile.yaml (-role +needed):\n%s", diff)
@@ -120,11 +127,7 @@ func TestReadinessRole(t *testing.T) {
 // Compute, all of it, and no more. That it lists clusters is of the container API.
 func TestSweepRole(t *testing.T) {
 	w := newWorld(t, "c2")
-	w.must(w.Clusters[1].World.Deploy(fakekube.Deployment{Namespace: "shop", Name: "old", Replicas: 1}))
-	w.must(w.Clusters[1].World.AddService(backed("old", "{}")))
-	w.must(w.Publish(t.Context(), neg.Key{Cluster: "c2", Namespace: "shop", Service: "old"}, "operator"))
-	w.must(w.PubSub.Drained(t.Context()))
-	w.decommission("c2")
+	w.leave("c2")
 	env := w.Instances[0].Env
 	f, err := sweep.FromEnv(func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
 	w.must(err)
@@ -144,15 +147,35 @@ func TestSweepRole(t *testing.T) {
 	}
 }
 
-// decommission takes a cluster away, and says so in the fleet file.
-func (w world) decommission(name string) {
+// leave has the second cluster go with its groups, and says so in the fleet file.
+func (w world) leave(name string) {
 	w.t.Helper()
+	w.must(w.Clusters[1].World.Deploy(fakekube.Deployment{Namespace: "shop", Name: "old", Replicas: 1}))
+	w.must(w.Clusters[1].World.AddService(backed("old", "{}")))
+	w.must(w.Publish(w.t.Context(), neg.Key{Cluster: name, Namespace: "shop", Service: "old"}, "operator"))
+	w.must(w.PubSub.Drained(w.t.Context()))
 	w.Kube.RemoveCluster(name)
 	path := w.Instances[0].Env["NEGFLEET_FLEET"]
 	file, err := os.ReadFile(path)
 	w.must(err)
 	entry := "- name: " + name + "\n"
-	w.must(os.WriteFile(path, []byte(strings.Replace(string(file), entry, entry+"  state: decommissioned\n", 1)), 0o600))
+	w.must(os.WriteFile(path, []byte(strings.Replace(string(file), entry, entry+"  state: decommissioned\n  gone: delete\n", 1)), 0o600))
+}
+
+// lookAnew has an instance that begins now look at everything that is a key's.
+func (w world) lookAnew(k neg.Key) {
+	w.t.Helper()
+	env := w.Instances[0].Env
+	f, err := reconcile.FromEnv(func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
+	w.must(err)
+	data, _, err := event.Encode(event.Message{Key: k, Reason: "asked for", Source: "operator", Observed: time.Now()})
+	w.must(err)
+	body := fmt.Sprintf(`{"message":{"data":%q,"messageId":"1"},"subscription":"projects/permissions/subscriptions/s"}`, base64.StdEncoding.EncodeToString(data))
+	answer := httptest.NewRecorder()
+	f.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)))
+	if answer.Code >= 300 {
+		w.t.Fatalf("%s: answered %d", k, answer.Code)
+	}
 }
 
 // backed is a Service with groups and a backend service of negfleet's.

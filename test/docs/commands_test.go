@@ -35,13 +35,14 @@ var exercised = map[string]exercise{
 	"scripts/deploy":                   {"test/deploy/gcloud_test.go", `must("deploy")`},
 	"scripts/deploy --dry-run":         {"test/deploy/dryrun_test.go", `"deploy":           {script: "deploy"`},
 	"scripts/deploy --from secrets":    {"test/deploy/gcloud_test.go", `must("deploy", "--from",`},
-	"scripts/deploy --from functions":  {"test/deploy/gcloud_test.go", `must("deploy", "--from",`},
-	"scripts/smoke CLUSTER":            {"test/deploy/dryrun_test.go", `"smoke":            {script: "smoke"`},
-	"scripts/smoke prod-eu":            {"test/deploy/dryrun_test.go", `"smoke":            {script: "smoke"`},
-	"scripts/stage NAME":               {"test/stage/tree/tree.go", `"scripts", "stage"`},
-	"scripts/open-gates":               {"test/deploy/kubectl_test.go", "open-gates"},
-	"scripts/undeploy":                 {"test/deploy/gcloud_test.go", `must("undeploy")`},
-	"scripts/undeploy --dry-run":       {"test/deploy/dryrun_test.go", `"undeploy":         {script: "undeploy"`},
+	"gcloud secrets versions add negfleet-fleet --data-file=fleet.yaml --project=PROJECT": {"test/deploy/testdata/deploy-several.golden", "gcloud secrets versions add negfleet-fleet --data-file="},
+	"scripts/deploy --from functions": {"test/deploy/gcloud_test.go", `must("deploy", "--from",`},
+	"scripts/smoke CLUSTER":           {"test/deploy/dryrun_test.go", `"smoke":            {script: "smoke"`},
+	"scripts/smoke prod-eu":           {"test/deploy/dryrun_test.go", `"smoke":            {script: "smoke"`},
+	"scripts/stage NAME":              {"test/stage/tree/tree.go", `"scripts", "stage"`},
+	"scripts/open-gates":              {"test/deploy/kubectl_test.go", "open-gates"},
+	"scripts/undeploy":                {"test/deploy/gcloud_test.go", `must("undeploy")`},
+	"scripts/undeploy --dry-run":      {"test/deploy/dryrun_test.go", `"undeploy":         {script: "undeploy"`},
 }
 
 // planned is what a guide calls so itself: there is nothing to exercise yet.

@@ -184,6 +184,26 @@ func TestDependencies(t *testing.T) {
 	mentioned(t, "dependency", direct, read(t, "docs/dependencies.md"))
 }
 
+// TestCommandPage: every command and each of its variables is on the page about them.
+func TestCommandPage(t *testing.T) {
+	page, source := read(t, "docs/operators/commands.md"), []string{"cmd/negfleet/main.go"}
+	commands := matches(t, source, `(?m)^\tcase "([a-z]+)":$`)
+	for i, command := range commands {
+		commands[i] = "negfleet " + command
+	}
+	mentioned(t, "command", commands, page)
+	mentioned(t, "variable", matches(t, source, `(?m)^  ([A-Z][A-Z_]+) {2,}`), page)
+}
+
+// TestRightsPage: every role that is shipped is on the page about rights.
+func TestRightsPage(t *testing.T) {
+	var names []string
+	for _, file := range append(files(t, "infra/rbac", ".yaml"), files(t, "infra/roles", ".yaml")...) {
+		names = append(names, filepath.Base(file))
+	}
+	mentioned(t, "role", names, read(t, "docs/operators/functions.md"))
+}
+
 func TestMakeTargets(t *testing.T) {
 	targets := matches(t, []string{"Makefile"}, `(?m)^([a-z-]+):.*## `)
 	for i, target := range targets {
