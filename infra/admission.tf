@@ -45,6 +45,19 @@ resource "google_cloudfunctions2_function" "admission" {
       }
     }
 
+    dynamic "secret_volumes" {
+      for_each = var.kubeconfig_clusters
+      content {
+        mount_path = "/etc/negfleet-clusters/${secret_volumes.value}"
+        project_id = var.project
+        secret     = "negfleet-${each.key}-${secret_volumes.value}"
+        versions {
+          version = "latest"
+          path    = "kubeconfig"
+        }
+      }
+    }
+
     secret_environment_variables {
       key        = "NEGFLEET_CALLER_KEYS"
       project_id = var.project
@@ -64,6 +77,7 @@ resource "google_cloudfunctions2_function" "admission" {
     google_project_service.apis,
     google_project_iam_member.build,
     google_secret_manager_secret_iam_member.fleet,
+    google_secret_manager_secret_iam_member.kubeconfig,
     google_secret_manager_secret_version.fleet,
     google_secret_manager_secret_iam_member.caller_keys,
     google_secret_manager_secret_version.caller_keys,

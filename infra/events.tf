@@ -47,6 +47,19 @@ resource "google_cloudfunctions2_function" "events" {
         path    = "fleet.yaml"
       }
     }
+
+    dynamic "secret_volumes" {
+      for_each = var.kubeconfig_clusters
+      content {
+        mount_path = "/etc/negfleet-clusters/${secret_volumes.value}"
+        project_id = var.project
+        secret     = "negfleet-${each.key}-${secret_volumes.value}"
+        versions {
+          version = "latest"
+          path    = "kubeconfig"
+        }
+      }
+    }
   }
 
   lifecycle {
@@ -60,6 +73,7 @@ resource "google_cloudfunctions2_function" "events" {
     google_project_service.apis,
     google_project_iam_member.build,
     google_secret_manager_secret_iam_member.fleet,
+    google_secret_manager_secret_iam_member.kubeconfig,
     google_secret_manager_secret_version.fleet,
   ]
 }

@@ -33,6 +33,16 @@ resource "google_secret_manager_secret_iam_member" "fleet" {
   member    = google_service_account.function[each.key].member
 }
 
+# Yours to make, as kubeconfigs are secrets that no state should have.
+resource "google_secret_manager_secret_iam_member" "kubeconfig" {
+  for_each = { for pair in setproduct(keys(local.functions), var.kubeconfig_clusters) : "${pair[0]} ${pair[1]}" => pair }
+
+  project   = var.project
+  secret_id = "negfleet-${each.value[0]}-${each.value[1]}"
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.function[each.value[0]].member
+}
+
 resource "google_secret_manager_secret" "caller_keys" {
   project   = var.project
   secret_id = "negfleet-caller-keys"

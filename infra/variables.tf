@@ -72,6 +72,17 @@ variable "gateway_projects" {
   }
 }
 
+variable "kubeconfig_clusters" {
+  description = "Clusters that the functions reach by kubeconfig. The secrets negfleet-FUNCTION-CLUSTER, one for each function and cluster, must be there: docs/operators/deploy.md."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for each in var.kubeconfig_clusters : can(regex("^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$", each))])
+    error_message = "want names of clusters, as in the fleet file"
+  }
+}
+
 variable "vpc_connector" {
   description = "Serverless VPC Access connector, for clusters that have a private address alone. Null: none."
   type        = string

@@ -7,7 +7,7 @@ list=${NEGFLEET_FUNCTIONS:-infra/functions.list}
 dry=
 settings=deploy.env
 
-SETTINGS=(PROJECT REGION FLEET_FILE CLUSTERS CLUSTER_PROJECTS NETWORK_PROJECT GATEWAY_PROJECTS VPC_CONNECTOR PUBLIC_ACCESS LOG_LEVEL SMOKE_IMAGE)
+SETTINGS=(PROJECT REGION FLEET_FILE CLUSTERS KUBECONFIG_CLUSTERS CLUSTER_PROJECTS NETWORK_PROJECT GATEWAY_PROJECTS VPC_CONNECTOR PUBLIC_ACCESS LOG_LEVEL SMOKE_IMAGE)
 
 # read_settings reads the settings file and fails with all that is wrong in it. It is read, not
 # sourced: a settings file runs nothing.
@@ -49,6 +49,7 @@ check_settings() {
   matches PUBLIC_ACCESS "$PUBLIC_ACCESS" '^(allUsers|no-invoker-check)$' 'allUsers or no-invoker-check'
   matches LOG_LEVEL "$LOG_LEVEL" '^(debug|info|warn|error)$' 'debug, info, warn or error'
   for each in $CLUSTERS; do matches CLUSTERS "$each" '^[a-z]([-a-z0-9]{0,38}[a-z0-9])?=.+$' 'NAME=CONTEXT for each cluster'; done
+  for each in $KUBECONFIG_CLUSTERS; do matches KUBECONFIG_CLUSTERS "$each" '^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$' 'names of clusters'; done
   if [[ ! -r $FLEET_FILE ]]; then
     problems+=("FLEET_FILE=$FLEET_FILE: cannot read it; want the path of the fleet file")
     return
@@ -57,8 +58,8 @@ check_settings() {
   if (($(wc -c <"$FLEET_FILE") > 65536)); then
     problems+=("FLEET_FILE=$FLEET_FILE: larger than 65536 bytes, the most that Secret Manager keeps; split the fleet over two deployments")
   fi
-  for each in $CLUSTERS; do
-    grep -qE "name: *[\"']?${each%%=*}[\"']?([ ,}#]|\$)" "$FLEET_FILE" || problems+=("CLUSTERS=$each: $FLEET_FILE has no cluster ${each%%=*}")
+  for each in $CLUSTERS $KUBECONFIG_CLUSTERS; do
+    grep -qE "name: *[\"']?${each%%=*}[\"']?([ ,}#]|\$)" "$FLEET_FILE" || problems+=("$each: $FLEET_FILE has no cluster ${each%%=*}")
   done
 }
 
