@@ -132,13 +132,14 @@ gone() {
 
 # value VARIABLE COMMAND...: what a command prints; its name in a dry run.
 value() {
-  local variable=$1
+  local variable=$1 printed
   shift
   if [[ $dry ]]; then
     echo "$variable=\$($(quoted "$@"))"
     printf -v "$variable" '%s' "\$$variable"
   else
-    printf -v "$variable" '%s' "$("$@")"
+    printed=$("$@") # by itself, or a failure would be that of printf, which has none
+    printf -v "$variable" '%s' "$printed"
   fi
 }
 

@@ -1,0 +1,66 @@
+package deploy
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pretend has programs that answer as told stand before the real ones. calls is what was
+// called by now, one a line.
+func pretend(t *testing.T, programs map[string]string) (env []string, calls func() string) {
+	t.Helper()
+	dir := t.TempDir()
+	log := filepath.Join(dir, "calls.log")
+	for name, body := range programs {
+		text := "#!/usr/bin/env bash\necho \"" + name + " $*\" >>" + log + "\n" + body + "\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH")), func() string {
+		text, _ := os.ReadFile(log) // none before the first call
+		return string(text)
+	}
+}
+
+// wanted is a settings file of what is told.
+func wanted(t *testing.T, lines ...string) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "deploy.env")
+	text := strings.Join(append([]string{"PROJECT=my-project", "REGION=europe-west1"}, lines...), "\n") + "\n"
+	if !strings.Contains(text, "FLEET_FILE=") {
+		text += "FLEET_FILE=test/deploy/testdata/fleet.yaml\n"
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--settings", file}
+}
+
+// TestDeployStops: what could not be read is not taken for nothing.
+func TestDeployStops(t *testing.T) {
+	const denied = `echo "ERROR: (gcloud) PERMISSION_DENIED: no" >&2; exit 1`
+	for name, c := range map[string]struct {
+		gcloud, from string
+		never        string // is called
+	}{
+		"a cluster's UID": {gcloud: `exit 0`, from: "identities", never: "gcloud"},
+		"a function's URL": {
+			gcloud: `case "$*" in "functions describe"*) ` + denied + `;; *describe*) echo NOT_FOUND >&2; exit 1;; esac`,
+			from:   "subscriptions", never: "pubsub subscriptions create",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env, calls := pretend(t, map[string]string{"gcloud": c.gcloud, "kubectl": `echo "no route to host" >&2; exit 1`, "go": `exit 1`})
+			_, errs, status := script(t, "deploy", append(wanted(t, "CLUSTERS=prod-eu=eu"), "--from", c.from), env)
+			if status == 0 || !strings.Contains(errs, "stopped in step "+c.from) {
+				t.Errorf("exit status %d: %s", status, errs)
+			}
+			if called := calls(); strings.Contains(called, c.never) || strings.Contains(called, "go build") {
+				t.Errorf("went on to\n%s", called)
+			}
+		})
+	}
+}
