@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,8 +64,6 @@ const (
 	clustersAtOnce = 4
 	// clusterTimeout keeps a cluster that answers slowly from holding up the others.
 	clusterTimeout = time.Minute
-	// instancesAsked is how many instances of one group are asked for before it is given up.
-	instancesAsked = 100
 	// groupsAsked is how many groups of a gone cluster are asked about in one run.
 	groupsAsked = 100
 )
@@ -125,21 +125,40 @@ func (r Reader) project(ctx context.Context, name string, cloud Cloud) Project {
 			p.QuotasFailed = err.Error()
 		}
 	}
-	p.Resources = slices.Concat(withUses(groups, services), ofServices(services), ofChecks(checks, services))
+	p.Resources = slices.Concat(withUses(groups, services), ofServices(services), ofChecks(checks, services), ofEntries(groups))
 	return p
 }
+
+// usedBy begins the words for a use by a backend service.
+const usedBy = "backend service "
 
 func withUses(groups []Resource, services []neg.BackendService) []Resource {
 	uses := map[neg.GroupID][]Use{}
 	for _, s := range services {
 		for _, b := range s.Backends {
-			uses[b.Group] = append(uses[b.Group], Use{By: "backend service " + s.ID.String(), Mark: text(b.Fields, "description")})
+			uses[b.Group] = append(uses[b.Group], Use{By: usedBy + s.ID.String(), Mark: text(b.Fields, "description")})
 		}
 	}
 	for i := range groups {
 		groups[i].Uses = uses[groups[i].Group]
 	}
 	return groups
+}
+
+// ofEntries are the marked entries of groups of GKE's own controller. Those of our own groups go
+// with the groups.
+func ofEntries(groups []Resource) (all []Resource) {
+	for _, g := range groups {
+		if _, ok := neg.ParseGKEOwner(g.Description); !ok {
+			continue
+		}
+		for _, u := range g.Uses {
+			if u.Mark != "" {
+				all = append(all, Resource{Kind: Entry, Name: strings.TrimPrefix(u.By, usedBy) + " of " + g.Name, Description: g.Description, Created: g.Created, Uses: []Use{u}})
+			}
+		}
+	}
+	return all
 }
 
 func ofServices(services []neg.BackendService) (all []Resource) {
@@ -156,7 +175,7 @@ func ofServices(services []neg.BackendService) (all []Resource) {
 func ofChecks(checks []neg.HealthCheck, services []neg.BackendService) (all []Resource) {
 	used := map[neg.HealthCheckID][]Use{}
 	for _, s := range services {
-		used[s.HealthCheck] = append(used[s.HealthCheck], Use{By: "backend service " + s.ID.String(), Mark: markOf(s)})
+		used[s.HealthCheck] = append(used[s.HealthCheck], Use{By: usedBy + s.ID.String(), Mark: markOf(s)})
 	}
 	for _, h := range checks {
 		all = append(all, Resource{Kind: HealthCheck, Name: h.ID.String(), Description: text(h.Fields, "description"), Created: created(h.Fields), Uses: used[h.ID]})
@@ -288,18 +307,25 @@ func (c *Cluster) pods(ctx context.Context, k Kubernetes, services map[neg.Key]S
 	return waiting, ungated, nil
 }
 
-// instances asks whether the instances are gone that the groups of a gone cluster hold.
+// instances asks whether the instances are gone that the groups of a gone cluster hold. Where
+// there are more groups than one run asks about, others come first in each.
 func (r Reader) instances(ctx context.Context, c *Cluster, p Project, cloud Cloud) {
-	c.Instances = map[neg.GroupID]string{}
+	var groups []neg.GroupID
 	for _, res := range p.Resources {
-		if res.Kind != Group || res.Size == 0 || !ofCluster(res.Description, c.UID) || len(c.Instances) >= groupsAsked {
-			continue
+		if res.Kind == Group && res.Size > 0 && ofCluster(res.Description, c.UID) {
+			groups = append(groups, res.Group)
 		}
-		there, err := anyInstance(ctx, cloud, res.Group)
+	}
+	turn := rand.New(rand.NewPCG(uint64(r.Now().Unix()/int64(Every/time.Second)), 0))
+	turn.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
+	c.Instances = map[neg.GroupID]string{}
+	gone := map[neg.GroupID]bool{} // zone and instance
+	for _, id := range groups[:min(len(groups), groupsAsked)] {
+		there, err := anyInstance(ctx, cloud, id, gone)
 		if err != nil {
 			there = "whether their instances are gone is not known: " + err.Error()
 		}
-		c.Instances[res.Group] = there
+		c.Instances[id] = there
 	}
 }
 
@@ -309,28 +335,26 @@ func ofCluster(description, uid string) bool {
 	return err == nil && o.UID == uid || gke && g.UID == uid
 }
 
-// anyInstance names an instance of the group's endpoints that is there; empty: none is.
-func anyInstance(ctx context.Context, cloud Cloud, id neg.GroupID) (string, error) {
+// anyInstance names an instance of the group's endpoints that is there; empty: none is. Those that
+// are gone are asked for once.
+func anyInstance(ctx context.Context, cloud Cloud, id neg.GroupID, gone map[neg.GroupID]bool) (string, error) {
 	endpoints, _, err := cloud.Endpoints(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	asked := map[string]bool{}
 	for _, e := range endpoints {
-		if asked[e.Instance] {
+		instance := neg.GroupID{Zone: id.Zone, Name: e.Instance}
+		if gone[instance] {
 			continue
 		}
-		if len(asked) >= instancesAsked {
-			return fmt.Sprintf("they are on more than %d instances", instancesAsked), nil
-		}
-		asked[e.Instance] = true
 		exists, err := cloud.InstanceExists(ctx, id.Zone, e.Instance)
 		if err != nil {
 			return "", err
 		}
 		if exists {
-			return fmt.Sprintf("instance %s/%s is there", id.Zone, e.Instance), nil
+			return fmt.Sprintf("instance %s is there", instance), nil
 		}
+		gone[instance] = true
 	}
 	return "", nil
 }
