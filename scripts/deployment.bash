@@ -173,6 +173,10 @@ paths_unlogged() {
 
 account() { echo "negfleet-$1@$PROJECT.iam.gserviceaccount.com"; }
 
+# kubeconfig_secret CLUSTER: of the function at hand. Yours to make: which user of the cluster a
+# function is, only you know.
+kubeconfig_secret() { echo "negfleet-$name-$1"; }
+
 # url VARIABLE NAME: where a function is called.
 url() {
   value "$1" gcloud functions describe "negfleet-$2" --gen2 --region="$REGION" --project="$PROJECT" --format='value(serviceConfig.uri)'

@@ -30,6 +30,7 @@ func TestGcloud(t *testing.T) {
 		}
 	}
 
+	kubeconfigs(t, env)
 	must("deploy")
 	golden(t, "gcloud-state", state(apis))
 	golden(t, "gcloud-grants", strings.Join(apis.Grants(), "\n")+"\n")
@@ -71,7 +72,8 @@ func TestGcloud(t *testing.T) {
 	left := slices.DeleteFunc(apis.Resources(), func(path string) bool {
 		return strings.Contains(path, "/roles/") && strings.Contains(apis.Resource(path), `"deleted": true`)
 	})
-	if diff := cmp.Diff([]string{"projects/my-project/sinks/_Default"}, left); diff != "" {
+	stay := []string{"projects/my-project/secrets/negfleet-admission-lab", "projects/my-project/secrets/negfleet-reconcile-lab", "projects/my-project/sinks/_Default"}
+	if diff := cmp.Diff(stay, left); diff != "" {
 		t.Errorf("left after removal (-want +got):\n%s", diff)
 	}
 	if grants := apis.Grants(); len(grants) > 0 {
@@ -100,6 +102,22 @@ func TestGcloud(t *testing.T) {
 	}
 	if unknown := apis.Unknown(); len(unknown) > 0 {
 		t.Errorf("calls that the stand-in does not know: %q", unknown)
+	}
+}
+
+// kubeconfigs makes the secrets that an operator makes, as docs/operators/deploy.md says.
+func kubeconfigs(t *testing.T, env []string) {
+	t.Helper()
+	for _, name := range []string{"reconcile", "admission"} {
+		file := filepath.Join(t.TempDir(), name+".kubeconfig")
+		if err := os.WriteFile(file, []byte("kind: Config\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.CommandContext(t.Context(), "gcloud", "secrets", "create", "negfleet-"+name+"-lab", "--replication-policy=automatic", "--data-file="+file, "--project=my-project")
+		c.Env = env
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func TestSameDeployment(t *testing.T) {
 		"several projects": {"infra/functions.list", "several.env", map[string]any{
 			"cluster_projects": []string{"my-project", "my-other-project"}, "network_project": "host-project", "gateway_projects": []string{"my-project"},
 			"kubeconfig_clusters": []string{"lab"},
-			"vpc_connector": "projects/my-project/locations/europe-west1/connectors/negfleet", "public_access": "no-invoker-check", "log_level": "debug",
+			"vpc_connector":       "projects/my-project/locations/europe-west1/connectors/negfleet", "public_access": "no-invoker-check", "log_level": "debug",
 		}},
 		"a list of one's own": {"test/deploy/testdata/admission.list", "one.env", map[string]any{
 			"functions_list": absolute(t, "test/deploy/testdata/admission.list"),
