@@ -90,6 +90,18 @@ run() {
   if [[ $dry ]]; then quoted "$@" && echo; else "$@"; fi
 }
 
+# there CHECK...: whether a thing is there. That it is not must be said by its API: what cannot be
+# asked for stops everything, as it is neither to be made nor passed over.
+there() {
+  local error absent='NOT_FOUND|status=\[404\]|HTTPError 404'
+  # Of an account that is not there IAM may say this.
+  if [[ "$*" == 'gcloud iam service-accounts '* ]]; then absent+='|PERMISSION_DENIED'; fi
+  if error=$("$@" 2>&1 >/dev/null); then return 0; fi
+  if [[ $error =~ $absent ]]; then return 1; fi
+  printf '%s\n%s: whether it is there is not known\n' "$error" "$(quoted "$@")" >&2
+  exit 1
+}
+
 # unless CHECK... -- COMMAND...: for what is made once.
 unless() {
   local check=()
@@ -97,7 +109,7 @@ unless() {
   shift
   if [[ $dry ]]; then
     printf '%s ||\n  %s\n' "$(quoted "${check[@]}")" "$(quoted "$@")"
-  elif ! "${check[@]}" >/dev/null 2>&1; then
+  elif ! there "${check[@]}"; then
     "$@"
   fi
 }
@@ -111,7 +123,7 @@ either() {
   shift
   if [[ $dry ]]; then
     printf 'if %s; then\n  %s\nelse\n  %s\nfi\n' "$(quoted "${check[@]}")" "$(quoted "${update[@]}")" "$(quoted "$@")"
-  elif "${check[@]}" >/dev/null 2>&1; then
+  elif there "${check[@]}"; then
     "${update[@]}"
   else
     "$@"
@@ -125,7 +137,7 @@ gone() {
   shift
   if [[ $dry ]]; then
     printf '! %s ||\n  %s\n' "$(quoted "${check[@]}")" "$(quoted "$@")"
-  elif "${check[@]}" >/dev/null 2>&1; then
+  elif there "${check[@]}"; then
     "$@"
   fi
 }
@@ -149,6 +161,13 @@ each_function() {
   while read -r name package entry receives publishes access concurrency cpu memory min max timeout <&3; do
     [[ -z $name || $name == '#'* ]] || "$1"
   done 3<"$list"
+}
+
+# paths_unlogged: whether the log has the exclusion of secret paths.
+paths_unlogged() {
+  local exclusions
+  exclusions=$(gcloud logging sinks describe _Default --project="$PROJECT" --format='value(exclusions[].name)') || exit 1
+  grep -qw negfleet-paths <<<"$exclusions"
 }
 
 account() { echo "negfleet-$1@$PROJECT.iam.gserviceaccount.com"; }

@@ -64,3 +64,38 @@ func TestDeployStops(t *testing.T) {
 		})
 	}
 }
+
+// TestKeysAreKept: keys that could not be asked for get no new version, by which every path in
+// use would be refused.
+func TestKeysAreKept(t *testing.T) {
+	env, calls := pretend(t, map[string]string{
+		"gcloud": `case "$*" in "secrets versions describe"*) echo "HTTPError 503: try again" >&2; exit 1;; *versions\ access*) cat test/deploy/testdata/fleet.yaml;; esac`,
+	})
+	_, errs, status := script(t, "deploy", append(wanted(t), "--from", "secrets"), env)
+	if called := calls(); status == 0 || strings.Contains(called, "secrets versions add negfleet-caller-keys") {
+		t.Errorf("exit status %d: %s\n%s", status, errs, called)
+	}
+}
+
+// TestUndeployStops: only what an API says is not there is passed over.
+func TestUndeployStops(t *testing.T) {
+	for _, denied := range []string{
+		"logging sinks describe negfleet-audit", "logging sinks describe _Default", "scheduler jobs describe", "pubsub subscriptions describe",
+		"functions describe", "pubsub topics describe", "secrets describe", "projects get-iam-policy", "iam roles describe", "",
+	} {
+		env, calls := pretend(t, map[string]string{"gcloud": `case "$*" in
+			"` + denied + `"*) echo "ERROR: (gcloud) PERMISSION_DENIED: denied (or it may not exist)" >&2; exit 1;;
+			"functions describe"*) echo "ERROR: (gcloud.functions.describe) ResponseError: status=[404], code=[Not Found], message=[gone]" >&2; exit 1;;
+			"iam service-accounts describe"*) echo "ERROR: (gcloud) PERMISSION_DENIED: denied (or it may not exist)" >&2; exit 1;;
+			*_Default*|*get-iam-policy*) ;;
+			*describe*) echo "ERROR: (gcloud) NOT_FOUND: gone" >&2; exit 1;;
+		esac`})
+		if denied == "" {
+			env, calls = pretend(t, map[string]string{"gcloud": `case "$*" in *_Default*|*get-iam-policy*) ;; *) echo NOT_FOUND >&2; exit 1;; esac`})
+		}
+		_, errs, status := script(t, "undeploy", wanted(t), env)
+		if want := denied != ""; want != (status != 0) || want && !strings.Contains(errs, "PERMISSION_DENIED") {
+			t.Errorf("denied %q: exit status %d: %s\n%s", denied, status, errs, calls())
+		}
+	}
+}
