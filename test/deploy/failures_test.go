@@ -99,3 +99,27 @@ func TestUndeployStops(t *testing.T) {
 		}
 	}
 }
+
+// TestSmokeStops: a namespace that was made goes, whatever failed, and a question that fails is
+// no word that the group is deleted.
+func TestSmokeStops(t *testing.T) {
+	const named = `case "$*" in *" apply "*) cat >/dev/null;; *neg-status*) echo '{"network_endpoint_groups":{"80":"g"}}';; esac`
+	t.Run("what is applied is refused", func(t *testing.T) {
+		env, calls := pretend(t, map[string]string{"kubectl": `case "$*" in *" apply "*) cat >/dev/null; exit 1;; esac`})
+		_, _, status := script(t, "smoke", append(wanted(t, "CLUSTERS=prod-eu=eu"), "prod-eu"), env)
+		if called := calls(); status == 0 || !strings.Contains(called, "delete namespace negfleet-smoke") {
+			t.Errorf("exit status %d\n%s", status, called)
+		}
+	})
+	t.Run("a list fails after the deletion", func(t *testing.T) {
+		asked := filepath.Join(t.TempDir(), "asked")
+		env, calls := pretend(t, map[string]string{
+			"kubectl": named, "sleep": "",
+			"gcloud": `echo x >>` + asked + `; case $(wc -l <` + asked + `) in 1) echo "g 1";; 2) ;; 3) exit 1;; 4) exit 0;; esac`,
+		})
+		_, errs, status := script(t, "smoke", append(wanted(t, "CLUSTERS=prod-eu=eu", "CLUSTER_PROJECTS=my-project my-other-project"), "prod-eu"), env)
+		if lists := strings.Count(calls(), "network-endpoint-groups list"); status != 0 || lists < 5 || !strings.Contains(errs, "the group is deleted") {
+			t.Errorf("exit status %d after %d lists: %s", status, lists, errs)
+		}
+	})
+}
