@@ -123,3 +123,25 @@ func TestSmokeStops(t *testing.T) {
 		}
 	})
 }
+
+// TestOpenGatesStops: a gate that stays shut is told of, the others are opened all the same.
+func TestOpenGatesStops(t *testing.T) {
+	for name, c := range map[string]struct {
+		pod    string // what is answered about the Pod whose gate stays shut
+		status int
+	}{
+		"it is there":       {"echo pod/one", 1},
+		"nobody knows":      {"exit 1", 1},
+		"it is gone by now": {"", 0},
+	} {
+		env, calls := pretend(t, map[string]string{"kubectl": `case "$*" in
+			*" get pods "*) echo "shop one gate"; echo "shop two gate";;
+			*" patch pod one "*) exit 1;;
+			*" get pod one "*) ` + c.pod + `;;
+		esac`})
+		_, errs, status := script(t, "open-gates", []string{"eu", "gate"}, env)
+		if called := calls(); status != c.status || !strings.Contains(called, "patch pod two") || strings.Contains(errs, "still shut") != (c.status != 0) {
+			t.Errorf("%s: exit status %d, want %d: %s\n%s", name, status, c.status, errs, called)
+		}
+	}
+}
