@@ -145,3 +145,30 @@ func TestOpenGatesStops(t *testing.T) {
 		}
 	}
 }
+
+// TestGatesOfGKE: however an entry of the fleet file is written, GKE's gate is left alone in a
+// cluster with negs: gke, and opened in others.
+func TestGatesOfGKE(t *testing.T) {
+	const head = "version: 1\nproject: my-project\nnetwork: default\nsubnetwork: default\nclusters:\n"
+	for name, c := range map[string]struct {
+		entries string
+		left    bool
+	}{
+		"name first":      {"- name: a\n  negs: gke\n- name: b\n", true},
+		"name last":       {"- negs: gke\n  name: a\n- name: b\n  negs: managed\n", true},
+		"indented":        {"  - uid: 1\n    zones:\n    - z\n    negs: gke\n    name: 'a'\n  - name: b\n", true},
+		"on one line":     {"- {uid: 1, negs: gke, name: a}\n- {name: b}\n", true},
+		"that of another": {"- uid: 1\n  name: a\n- uid: 2\n  negs: gke\n  name: b\n", false},
+		"of a namespace":  {"- name: b\n  inject:\n    namespaces:\n    - {name: a}\n  negs: gke\n- name: a\n", false},
+		"in a comment":    {"- name: a # negs: gke\n- name: b\n  negs: gke\n", false},
+	} {
+		fleet := filepath.Join(t.TempDir(), "fleet.yaml")
+		if err := os.WriteFile(fleet, []byte(head+c.entries), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, status := script(t, "undeploy", append(wanted(t, "CLUSTERS=a=eu", "FLEET_FILE="+fleet), "--dry-run"), bare)
+		if left := !strings.Contains(out, "cloud.google.com/load-balancer-neg-ready"); status != 0 || left != c.left {
+			t.Errorf("%s: exit status %d, GKE's gate left alone: %t, want %t\n%s%s", name, status, left, c.left, out, errs)
+		}
+	}
+}
