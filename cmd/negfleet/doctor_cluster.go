@@ -70,7 +70,7 @@ func (c *consultation) patient(ctx context.Context, r fleet.Report, cloud *cloud
 	k.CallsOut = read(func() (bool, error) { return c.fleet.CallsOut(ctx, r.Entry) }, container)
 	k.VPCNative = read(func() (bool, error) { return c.fleet.VPCNative(ctx, r.Entry) }, container)
 	k.Rules = cloud.rules(ctx, r.Entry.Project)
-	if r.Verdict.Presence != presence.Alive {
+	if r.Verdict.Presence != presence.Alive && r.Verdict.Presence != presence.Draining {
 		closed(&k, doctor.Gap{Why: "the cluster is " + r.Verdict.Presence.String(), Need: "see reach"})
 		return k
 	}

@@ -156,6 +156,20 @@ func TestDoctorIsContent(t *testing.T) {
 	}
 }
 
+// TestDoctorOfADrainingCluster: one that answers and drains is examined as any other.
+func TestDoctorOfADrainingCluster(t *testing.T) {
+	w := newWorld(t, "  state: draining\n")
+	wards(w)
+	renewLease(w, time.Minute)
+	openFirewall(w)
+	applyRoles(w, asNamed)
+	code, found := examined(t, w, "c1")
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	holds(t, found, map[string]string{"reach c1": "ok: answers with the UID of the fleet file, which says that it drains", "lease c1": "ok: renewed 60 s ago", "rbac c1": "ok: 8 roles"})
+}
+
 // TestDoctorRefusedInTheCluster: what the caller may not read is unknown, with the right
 // that it takes.
 func TestDoctorRefusedInTheCluster(t *testing.T) {

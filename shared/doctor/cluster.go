@@ -54,6 +54,8 @@ func (k Cluster) reach() Finding {
 	switch {
 	case k.Presence.Gap != nil:
 		return c.gap(k.Presence.Gap)
+	case k.Presence.Value == "draining":
+		return c.ok("answers with the UID of the fleet file, which says that it drains")
 	case k.Presence.Value != "alive":
 		return c.finding(Problem, "negfleet clusters; docs/operators/fleet-file.md, Presence", "%s: %s", k.Presence.Value, strings.Join(k.Evidence, "; "))
 	}
