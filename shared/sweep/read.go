@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -288,18 +289,24 @@ func (c *Cluster) pods(ctx context.Context, k Kubernetes, services map[neg.Key]S
 	return waiting, ungated, nil
 }
 
-// instances asks whether the instances are gone that the groups of a gone cluster hold.
+// instances asks whether the instances are gone that the groups of a gone cluster hold. Where
+// there are more groups than one run asks about, others come first in each.
 func (r Reader) instances(ctx context.Context, c *Cluster, p Project, cloud Cloud) {
-	c.Instances = map[neg.GroupID]string{}
+	var groups []neg.GroupID
 	for _, res := range p.Resources {
-		if res.Kind != Group || res.Size == 0 || !ofCluster(res.Description, c.UID) || len(c.Instances) >= groupsAsked {
-			continue
+		if res.Kind == Group && res.Size > 0 && ofCluster(res.Description, c.UID) {
+			groups = append(groups, res.Group)
 		}
-		there, err := anyInstance(ctx, cloud, res.Group)
+	}
+	turn := rand.New(rand.NewPCG(uint64(r.Now().Unix()/int64(Every/time.Second)), 0))
+	turn.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
+	c.Instances = map[neg.GroupID]string{}
+	for _, id := range groups[:min(len(groups), groupsAsked)] {
+		there, err := anyInstance(ctx, cloud, id)
 		if err != nil {
 			there = "whether their instances are gone is not known: " + err.Error()
 		}
-		c.Instances[res.Group] = there
+		c.Instances[id] = there
 	}
 }
 

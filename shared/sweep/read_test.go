@@ -269,3 +269,55 @@ func TestCalls(t *testing.T) {
 		t.Errorf("%d kinds of calls to the cluster: %v", len(calls), calls)
 	}
 }
+
+// A crowd is the cloud of a gone cluster that left many groups, whose instances are all there.
+type crowd struct {
+	groups []neg.ListedGroup
+	asked  map[string]bool // groups
+}
+
+func (c *crowd) Groups(_ context.Context, page func([]neg.ListedGroup) error) ([]string, error) {
+	return nil, page(c.groups)
+}
+func (*crowd) BackendServices(context.Context) ([]neg.BackendService, error)  { return nil, nil }
+func (*crowd) HealthChecks(context.Context) ([]neg.HealthCheck, error)        { return nil, nil }
+func (*crowd) Quotas(context.Context) ([]neg.Quota, error)                    { return nil, nil }
+func (*crowd) InstanceExists(context.Context, neg.Zone, string) (bool, error) { return true, nil }
+
+func (c *crowd) Endpoints(_ context.Context, id neg.GroupID) ([]neg.Endpoint, bool, error) {
+	c.asked[id.Name] = true
+	return []neg.Endpoint{{Instance: "vm"}}, true, nil
+}
+
+// TestEveryGroupIsAskedAbout: a run asks about some groups of a gone cluster, and those that stay
+// keep no other from its turn.
+func TestEveryGroupIsAskedAbout(t *testing.T) {
+	const uid = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
+	cloud, now := &crowd{asked: map[string]bool{}}, time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for i := range 250 {
+		k := key(fmt.Sprintf("s%d", i))
+		cloud.groups = append(cloud.groups, neg.ListedGroup{
+			GroupID: neg.GroupID{Zone: "us-central1-a", Name: neg.GroupName(uid, k, 80)}, Description: neg.OwnerOf(uid, k, 80).Description(), Size: 1,
+		})
+	}
+	reader := sweep.Reader{
+		Clouds: map[string]sweep.Cloud{"p1": cloud},
+		Survey: func(context.Context) ([]sweep.Cluster, error) {
+			return []sweep.Cluster{{Name: "c1", UID: uid, Project: "p1", Gone: "delete", Presence: presence.Verdict{Presence: presence.Gone}}}, nil
+		},
+		Now: func() time.Time { return now },
+	}
+	for range 36 { // six hours
+		in, err := reader.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(in.Clusters[0].Instances); n != 100 {
+			t.Fatalf("%d groups in one run", n)
+		}
+		now = now.Add(sweep.Every)
+	}
+	if len(cloud.asked) != len(cloud.groups) {
+		t.Errorf("%d of %d groups were ever asked about", len(cloud.asked), len(cloud.groups))
+	}
+}
