@@ -198,6 +198,47 @@ func TestLeftByGKE(t *testing.T) {
 	}
 }
 
+// TestEntriesLeft: where GKE's own controller keeps the groups, an entry of negfleet's in a backend
+// service of somebody else's goes when its Service is gone or asks for none, and no entry that
+// carries another mark.
+func TestEntriesLeft(t *testing.T) {
+	const name = "k8s1-01234567-shop-lost-80-45d4ba4f"
+	asking := map[string]string{neg.AnnotationStatus: `{"network_endpoint_groups":{"80":"` + name + `"},"zones":["us-central1-a"]}`}
+	for title, c := range map[string]struct {
+		cluster, more string
+		mark          func(uid string, k neg.Key) string
+		change        func(*world)
+		goes          bool
+	}{
+		"its Service is gone":                 {"c1", "  negs: gke\n", neg.BackendMark, func(*world) {}, true},
+		"its Service asks for groups alone":   {"c1", "  negs: gke\n", neg.BackendMark, func(w *world) { w.service("shop", "lost", asking) }, true},
+		"its cluster drains":                  {"c1", "  negs: gke\n  state: draining\n", neg.BackendMark, func(*world) {}, true},
+		"its cluster is gone":                 {"c2", "  negs: gke\n  state: decommissioned\n  gone: delete\n", neg.BackendMark, func(*world) {}, true},
+		"its cluster is gone, to be reported": {"c2", "  negs: gke\n  state: decommissioned\n", neg.BackendMark, func(*world) {}, false},
+		"its Service asks for backends": {"c1", "  negs: gke\n", neg.BackendMark, func(w *world) {
+			w.service("shop", "lost", map[string]string{neg.AnnotationStatus: asking[neg.AnnotationStatus], neg.AnnotationAutoneg: "{}"})
+		}, false},
+		"the mark of another cluster": {"c1", "  negs: gke\n", func(_ string, k neg.Key) string { return neg.BackendMark(other, k) }, func(*world) {}, false},
+		"no mark":                     {"c1", "  negs: gke\n", func(string, neg.Key) string { return "" }, func(*world) {}, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w := newWorldOn(t, fakegce.Options{}, "  state: active\n")
+			uid, lost := map[string]string{"c1": alive, "c2": gone}[c.cluster], neg.Key{Cluster: c.cluster, Namespace: "shop", Service: "lost"}
+			w.rewrite("  state: active\n", "")
+			w.rewrite(c.cluster+".kubeconfig}\n", c.cluster+".kubeconfig}\n"+c.more)
+			w.foreign(name, `{"cluster-uid":"`+uid+`","namespace":"shop","service-name":"lost","port":"80"}`)
+			w.useGroup(name, "lost", c.mark(uid, lost))
+			c.change(w)
+			rec := w.post("/", "", "")
+			w.look()
+			left, found, err := w.gce.BackendService(t.Context(), neg.BackendServiceID{Name: "theirs-lost"})
+			if w.check(err); !found || (len(left.Backends) == 0) != c.goes {
+				t.Errorf("%d entries left, published %v\n%s", len(left.Backends), w.removals(), rec.Body)
+			}
+		})
+	}
+}
+
 // TestBackendsLeft: a backend service and a health check that a Service left go with its group,
 // whose entry is in it; so do those that it left without a group. What says so without proof
 // stays, and what a load balancer uses.

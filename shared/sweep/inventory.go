@@ -41,17 +41,19 @@ const (
 	Group          Kind = "group"
 	BackendService Kind = "backend service"
 	HealthCheck    Kind = "health check"
+	// Entry is one of ours, of a group of GKE's own controller, in whatever backend service.
+	Entry Kind = "backend entry"
 )
 
 // A Resource is one that may be ours.
 type Resource struct {
 	Kind        Kind
-	Name        string      // ZONE/NAME, REGION/NAME or global/NAME
+	Name        string      // ZONE/NAME, REGION/NAME or global/NAME; of an entry, BACKEND-SERVICE of GROUP
 	Group       neg.GroupID // of a group
-	Description string
-	Size        int       // endpoints of a group
-	Created     time.Time // zero: unknown
-	Uses        []Use
+	Description string      // of an entry, that of its group
+	Size        int         // endpoints of a group
+	Created     time.Time   // zero: unknown
+	Uses        []Use       // of an entry, itself
 }
 
 // A Use is something that refers to a resource.

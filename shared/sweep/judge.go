@@ -89,6 +89,9 @@ type portOf struct {
 
 // owner is whose a resource is, when its description proves that it is ours.
 func (j *judge) owner(r Resource) (*Cluster, neg.Owner, neg.Key, bool) {
+	if r.Kind == Entry {
+		return j.ownerOfEntry(r)
+	}
 	o, err := neg.ParseOwner(r.Description)
 	c := j.clusters[o.UID]
 	if err != nil || c == nil {
@@ -96,6 +99,18 @@ func (j *judge) owner(r Resource) (*Cluster, neg.Owner, neg.Key, bool) {
 	}
 	k := neg.Key{Cluster: c.Name, Namespace: o.Namespace, Service: o.Service}
 	return c, o, k, k.Service != "" && k.Validate() == nil && o.Owns(c.UID, k)
+}
+
+// ownerOfEntry is whose an entry of a group of GKE's own controller is: the group says for which
+// Service, and the mark that it is ours.
+func (j *judge) ownerOfEntry(r Resource) (*Cluster, neg.Owner, neg.Key, bool) {
+	gke, _ := neg.ParseGKEOwner(r.Description)
+	c, o := j.clusters[gke.UID], neg.Owner{UID: gke.UID, Namespace: gke.Namespace, Service: gke.Service}
+	if c == nil {
+		return nil, o, neg.Key{}, false
+	}
+	k := neg.Key{Cluster: c.Name, Namespace: o.Namespace, Service: o.Service}
+	return c, o, k, k.Validate() == nil && r.Uses[0].Mark == neg.BackendMark(c.UID, k)
 }
 
 // addSizes counts the endpoints of each port over its zones.
@@ -113,7 +128,10 @@ func (j *judge) addSizes() {
 func (j *judge) resource(p *Project, r Resource) (f Finding, worth bool) {
 	f = Finding{Project: p.Name, Kind: r.Kind, Resource: r.Name}
 	c, o, k, ours := j.owner(r)
-	if !ours {
+	switch {
+	case !ours && r.Kind == Entry:
+		return f, false
+	case !ours:
 		return j.notOurs(f, p, r, c, o)
 	}
 	f.Key = k
@@ -222,20 +240,25 @@ func (f *Finding) ofGone(c *Cluster, r Resource) {
 // ofLiving is about a cluster that answers, whole.
 func (j *judge) ofLiving(f *Finding, c *Cluster, p *Project, r Resource, o neg.Owner) {
 	s, exists := c.Services[f.Key]
+	asks, what := s.Asks, "group"
+	if c.Skip != "" || r.Kind == Entry { // others keep its groups
+		asks, what = s.Backends, "backend service"
+	}
 	switch {
-	case exists && (s.Asks || s.Deleting):
+	case exists && (asks || s.Deleting):
 		f.Verdict = Wanted
 		f.say("Service %s/%s of cluster %s asks for it", o.Namespace, o.Service, c.Name)
 		switch {
 		case s.Deleting:
 		case r.Kind == Group:
 			j.drift(f, c, p, r, o, s)
+		case r.Kind == Entry:
 		default:
 			f.unused(j.in.At, p, r)
 		}
 		return
 	case exists:
-		f.say("Service %s/%s of cluster %s asks for no group", o.Namespace, o.Service, c.Name)
+		f.say("Service %s/%s of cluster %s asks for no %s", o.Namespace, o.Service, c.Name, what)
 	default:
 		f.say("cluster %s has no Service %s/%s", c.Name, o.Namespace, o.Service)
 	}

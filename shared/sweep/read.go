@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -126,21 +127,40 @@ func (r Reader) project(ctx context.Context, name string, cloud Cloud) Project {
 			p.QuotasFailed = err.Error()
 		}
 	}
-	p.Resources = slices.Concat(withUses(groups, services), ofServices(services), ofChecks(checks, services))
+	p.Resources = slices.Concat(withUses(groups, services), ofServices(services), ofChecks(checks, services), ofEntries(groups))
 	return p
 }
+
+// usedBy begins the words for a use by a backend service.
+const usedBy = "backend service "
 
 func withUses(groups []Resource, services []neg.BackendService) []Resource {
 	uses := map[neg.GroupID][]Use{}
 	for _, s := range services {
 		for _, b := range s.Backends {
-			uses[b.Group] = append(uses[b.Group], Use{By: "backend service " + s.ID.String(), Mark: text(b.Fields, "description")})
+			uses[b.Group] = append(uses[b.Group], Use{By: usedBy + s.ID.String(), Mark: text(b.Fields, "description")})
 		}
 	}
 	for i := range groups {
 		groups[i].Uses = uses[groups[i].Group]
 	}
 	return groups
+}
+
+// ofEntries are the marked entries of groups of GKE's own controller. Those of our own groups go
+// with the groups.
+func ofEntries(groups []Resource) (all []Resource) {
+	for _, g := range groups {
+		if _, ok := neg.ParseGKEOwner(g.Description); !ok {
+			continue
+		}
+		for _, u := range g.Uses {
+			if u.Mark != "" {
+				all = append(all, Resource{Kind: Entry, Name: strings.TrimPrefix(u.By, usedBy) + " of " + g.Name, Description: g.Description, Created: g.Created, Uses: []Use{u}})
+			}
+		}
+	}
+	return all
 }
 
 func ofServices(services []neg.BackendService) (all []Resource) {
@@ -157,7 +177,7 @@ func ofServices(services []neg.BackendService) (all []Resource) {
 func ofChecks(checks []neg.HealthCheck, services []neg.BackendService) (all []Resource) {
 	used := map[neg.HealthCheckID][]Use{}
 	for _, s := range services {
-		used[s.HealthCheck] = append(used[s.HealthCheck], Use{By: "backend service " + s.ID.String(), Mark: markOf(s)})
+		used[s.HealthCheck] = append(used[s.HealthCheck], Use{By: usedBy + s.ID.String(), Mark: markOf(s)})
 	}
 	for _, h := range checks {
 		all = append(all, Resource{Kind: HealthCheck, Name: h.ID.String(), Description: text(h.Fields, "description"), Created: created(h.Fields), Uses: used[h.ID]})
