@@ -83,7 +83,18 @@ func TestGcloud(t *testing.T) {
 
 	must("undeploy") // what is gone is passed over
 	env = append(env, "NEGFLEET_FUNCTIONS=test/deploy/testdata/admission.list")
-	must("deploy", "--from", "accounts")
+	connected := wanted(t, "VPC_CONNECTOR=projects/my-project/locations/europe-west1/connectors/negfleet")
+	if _, errs, status := script(t, "deploy", append(connected, "--from", "accounts"), env); status != 0 {
+		t.Fatalf("exit status %d: %s", status, errs)
+	}
+	const admission = "projects/my-project/locations/europe-west1/functions/negfleet-admission"
+	if function := apis.Resource(admission); !strings.Contains(function, "connectors/negfleet") {
+		t.Errorf("deployed with a connector, it has none: %s", function)
+	}
+	must("deploy", "--from", "functions")
+	if function := apis.Resource(admission); strings.Contains(function, "onnector") {
+		t.Errorf("deployed without a connector, it has one: %s", function)
+	}
 	if role := apis.Resource("projects/my-project/roles/negfleet.clusters"); strings.Contains(role, "deleted") {
 		t.Errorf("deployed anew, the role is still deleted: %s", role)
 	}
