@@ -30,8 +30,8 @@ usage: negfleet COMMAND [flags]
   webhook remove CLUSTER
       end it: the first step of taking the webhook away
   resync [--dry-run] [--json] [CLUSTER]
-      publish the keys of all Services that ask for groups or have some, and of all owned
-      groups, of one cluster or all; --dry-run prints them instead
+      publish the keys of all Services that ask for groups or have some, and of all that is
+      owned, of one cluster or all; --dry-run prints them instead
   replay [--dry-run] [--json] [--limit N] [--filter CLUSTER[/NAMESPACE[/SERVICE]]] [SUBSCRIPTION]
       publish dead letters anew, to the topics that they came from; SUBSCRIPTION pulls
       from negfleet-dead, which is its name when none is given

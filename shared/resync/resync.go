@@ -1,11 +1,12 @@
 // Package resync finds every key of a cluster that there may be something to do for: its
-// Services that ask for groups or have some, and whatever its owned groups are for.
+// Services that ask for groups or have some, and whatever its owned groups, backend services,
+// health checks and entries are for.
 //
 // Both are read by pages and handed on page by page, so that a large cluster costs no more
 // memory than a page and the set of its keys. Nothing is compared and nothing decided: a
 // look at the key does that. Whether a key's look must search for all groups is the one
 // thing told apart, since that is a heavy-weight read: only a group that its Service's
-// neg-status does not name calls for it.
+// neg-status does not name calls for it, or what is left of backend services that no Service asks for.
 //
 // The package must not import Kubernetes, Compute or Pub/Sub.
 package resync
@@ -24,11 +25,16 @@ type Cluster interface {
 	Services(ctx context.Context, page func([]neg.Service) error) error
 }
 
-// A Cloud lists groups.
+// A Cloud lists what may be a cluster's, whole or with an error.
 type Cloud interface {
 	// OwnedIn hands on all groups that belong to the cluster of that UID, whole or with an
 	// error.
 	OwnedIn(ctx context.Context, uid string, page func([]neg.OwnedGroup) error) error
+	BackendServices(ctx context.Context) ([]neg.BackendService, error)
+	// OwnedHealthChecks lists those whose description holds the token.
+	OwnedHealthChecks(ctx context.Context, token string) ([]neg.HealthCheck, error)
+	// GroupsNaming hands on the groups, whoever's, whose description holds text.
+	GroupsNaming(ctx context.Context, text string, page func([]neg.ListedGroup) error) error
 }
 
 // A Target is a cluster to resync.
@@ -53,14 +59,17 @@ type Count struct {
 	Keys     int // handed on
 }
 
-// Find hands each key to emit at most once as a Service's and once as a group's, page by
+// Find hands each key to emit at most once as a Service's and once as that of something left, page by
 // page, and stops at the first error. What was handed on until then stands.
 func (t Target) Find(ctx context.Context, emit func([]Find) error) (Count, error) {
-	w := &walk{target: t, statuses: map[neg.Key]*neg.Status{}, emit: emit}
+	w := &walk{target: t, statuses: map[neg.Key]*neg.Status{}, asked: map[neg.Key]bool{}, emit: emit}
 	if err := t.Cluster.Services(ctx, w.services); err != nil {
 		return w.count, fmt.Errorf("resync cluster %s: %w", t.Name, err)
 	}
 	if err := t.Cloud.OwnedIn(ctx, t.UID, w.groups); err != nil {
+		return w.count, fmt.Errorf("resync cluster %s: %w", t.Name, err)
+	}
+	if err := w.left(ctx); err != nil {
 		return w.count, fmt.Errorf("resync cluster %s: %w", t.Name, err)
 	}
 	return w.count, nil
@@ -70,6 +79,7 @@ func (t Target) Find(ctx context.Context, emit func([]Find) error) (Count, error
 type walk struct {
 	target   Target
 	statuses map[neg.Key]*neg.Status // of each Service found; nil: its key got a thorough look
+	asked    map[neg.Key]bool        // keys whose Service asks for backend services, or that got a thorough look
 	emit     func([]Find) error
 	count    Count
 }
@@ -77,6 +87,9 @@ type walk struct {
 func (w *walk) services(page []neg.Service) error {
 	var found []Find
 	for _, s := range page {
+		if asksBackends(&s) {
+			w.asked[s.Key] = true
+		}
 		why := wants(&s)
 		if why == "" {
 			continue
@@ -100,6 +113,15 @@ func wants(s *neg.Service) string {
 	return ""
 }
 
+func asksBackends(s *neg.Service) bool {
+	for _, name := range []string{neg.AnnotationBackendService, neg.AnnotationAutoneg, neg.AnnotationServices} {
+		if _, has := s.Annotations[name]; has {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *walk) groups(page []neg.OwnedGroup) error {
 	var found []Find
 	for _, g := range page {
@@ -112,7 +134,7 @@ func (w *walk) groups(page []neg.OwnedGroup) error {
 		if known && (status == nil || slices.Contains(status.Names(), g.Name) && slices.Contains(status.Zones, g.Zone)) {
 			continue
 		}
-		w.statuses[k] = nil
+		w.statuses[k], w.asked[k] = nil, true
 		found = append(found, Find{Key: k, Thorough: true, Why: "group " + g.GroupID.String() + " that no neg-status names"})
 	}
 	return w.hand(found)

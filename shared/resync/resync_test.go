@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +117,59 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestLeftWithoutGroups: backend services, health checks and entries that no Service asks for have
+// their keys found too, each once, and those of Services that ask for some do not.
+func TestLeftWithoutGroups(t *testing.T) {
+	w := newWorld(t)
+	uid := w.target.UID
+	w.service("asks", map[string]string{neg.AnnotationStatus: "{}", neg.AnnotationAutoneg: "{}"})
+	w.service("alone", map[string]string{neg.AnnotationStatus: "{}"}) // GKE's own controller has groups for it
+	for _, service := range []string{"asks", "backend", "strange"} {
+		k := neg.Key{Cluster: "c1", Namespace: "shop", Service: service}
+		of := neg.OwnerOf(uid, k, 0)
+		if service == "strange" {
+			of = neg.OwnerOf("11111111-2222-3333-4444-555555555555", k, 0)
+		}
+		w.check(w.gce.CreateHealthCheck(t.Context(), neg.HealthCheckID{Name: service}, of, neg.Fields{"type": "TCP"}))
+		w.check(w.gce.CreateBackendService(t.Context(), neg.BackendServiceID{Name: service}, of, neg.Fields{"protocol": "HTTP", "loadBalancingScheme": "EXTERNAL_MANAGED"}, neg.HealthCheckID{Name: service}))
+	}
+	w.check(w.gce.CreateHealthCheck(t.Context(), neg.HealthCheckID{Name: "check"}, neg.OwnerOf(uid, neg.Key{Cluster: "c1", Namespace: "shop", Service: "check"}, 0), neg.Fields{"type": "TCP"}))
+	for _, service := range []string{"asks", "alone", "lost"} {
+		w.byGKE(service)
+	}
+	want := []string{"c1/shop/alone", "c1/shop/asks", "c1/shop/backend thorough", "c1/shop/check thorough", "c1/shop/alone thorough", "c1/shop/lost thorough"}
+	got, _ := w.find()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// byGKE makes a group as GKE's own controller does, in a backend service of somebody else's by an
+// entry that is negfleet's.
+func (w *world) byGKE(service string) {
+	w.t.Helper()
+	mark := neg.BackendMark(w.target.UID, neg.Key{Cluster: "c1", Namespace: "shop", Service: service})
+	for path, body := range map[string]string{
+		"zones/us-central1-a/networkEndpointGroups": fmt.Sprintf(`{"name":"k8s1-%s","networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, service,
+			fmt.Sprintf(`{"cluster-uid":%q,"namespace":"shop","service-name":%q,"port":"80"}`, w.target.UID, service)),
+		"global/healthChecks": fmt.Sprintf(`{"name":"theirs-%s","type":"TCP"}`, service),
+	} {
+		w.insert(path, body)
+	}
+	w.insert("global/backendServices", fmt.Sprintf(
+		`{"name":"theirs-%[1]s","healthChecks":["global/healthChecks/theirs-%[1]s"],"protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED","backends":[{"group":"projects/p1/zones/us-central1-a/networkEndpointGroups/k8s1-%[1]s","balancingMode":"RATE","maxRatePerEndpoint":1,"description":%[2]q}]}`,
+		service, mark))
+}
+
+func (w *world) insert(path, body string) {
+	w.t.Helper()
+	answer := httptest.NewRecorder()
+	w.cloud.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/compute/v1/projects/p1/"+path, strings.NewReader(body)))
+	if answer.Code != http.StatusOK {
+		w.t.Fatalf("%d: %s", answer.Code, answer.Body)
+	}
+}
+
 // TestPages: a large cluster is handed on by pages.
 func TestPages(t *testing.T) {
 	w := newWorld(t)
@@ -147,6 +202,9 @@ func TestFailures(t *testing.T) {
 		"half the groups": {func(w *world) {
 			w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "networkEndpointGroups.aggregatedList", Unreachable: "zones/us-central1-a"}))
 		}, nil, neg.Again},
+		"no backend services": {func(w *world) {
+			w.check(w.cloud.AddFaults(fakegce.Fault{Verb: "backendServices.aggregatedList", Status: 403}))
+		}, nil, neg.Blocked},
 		"not published": {func(*world) {}, full, neg.Again},
 	} {
 		t.Run(name, func(t *testing.T) {
