@@ -64,8 +64,6 @@ const (
 	clustersAtOnce = 4
 	// clusterTimeout keeps a cluster that answers slowly from holding up the others.
 	clusterTimeout = time.Minute
-	// instancesAsked is how many instances of one group are asked for before it is given up.
-	instancesAsked = 100
 	// groupsAsked is how many groups of a gone cluster are asked about in one run.
 	groupsAsked = 100
 )
@@ -321,8 +319,9 @@ func (r Reader) instances(ctx context.Context, c *Cluster, p Project, cloud Clou
 	turn := rand.New(rand.NewPCG(uint64(r.Now().Unix()/int64(Every/time.Second)), 0))
 	turn.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
 	c.Instances = map[neg.GroupID]string{}
+	gone := map[neg.GroupID]bool{} // zone and instance
 	for _, id := range groups[:min(len(groups), groupsAsked)] {
-		there, err := anyInstance(ctx, cloud, id)
+		there, err := anyInstance(ctx, cloud, id, gone)
 		if err != nil {
 			there = "whether their instances are gone is not known: " + err.Error()
 		}
@@ -336,28 +335,26 @@ func ofCluster(description, uid string) bool {
 	return err == nil && o.UID == uid || gke && g.UID == uid
 }
 
-// anyInstance names an instance of the group's endpoints that is there; empty: none is.
-func anyInstance(ctx context.Context, cloud Cloud, id neg.GroupID) (string, error) {
+// anyInstance names an instance of the group's endpoints that is there; empty: none is. Those that
+// are gone are asked for once.
+func anyInstance(ctx context.Context, cloud Cloud, id neg.GroupID, gone map[neg.GroupID]bool) (string, error) {
 	endpoints, _, err := cloud.Endpoints(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	asked := map[string]bool{}
 	for _, e := range endpoints {
-		if asked[e.Instance] {
+		instance := neg.GroupID{Zone: id.Zone, Name: e.Instance}
+		if gone[instance] {
 			continue
 		}
-		if len(asked) >= instancesAsked {
-			return fmt.Sprintf("they are on more than %d instances", instancesAsked), nil
-		}
-		asked[e.Instance] = true
 		exists, err := cloud.InstanceExists(ctx, id.Zone, e.Instance)
 		if err != nil {
 			return "", err
 		}
 		if exists {
-			return fmt.Sprintf("instance %s/%s is there", id.Zone, e.Instance), nil
+			return fmt.Sprintf("instance %s is there", instance), nil
 		}
+		gone[instance] = true
 	}
 	return "", nil
 }

@@ -270,43 +270,59 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// A crowd is the cloud of a gone cluster that left many groups, whose instances are all there.
+// A crowd is the cloud of a gone cluster that left many groups.
 type crowd struct {
-	groups []neg.ListedGroup
-	asked  map[string]bool // groups
+	groups    []neg.ListedGroup
+	instances int             // of each group
+	there     bool            // so are the instances
+	asked     map[string]bool // groups
+	calls     int             // about instances
 }
 
 func (c *crowd) Groups(_ context.Context, page func([]neg.ListedGroup) error) ([]string, error) {
 	return nil, page(c.groups)
 }
-func (*crowd) BackendServices(context.Context) ([]neg.BackendService, error)  { return nil, nil }
-func (*crowd) HealthChecks(context.Context) ([]neg.HealthCheck, error)        { return nil, nil }
-func (*crowd) Quotas(context.Context) ([]neg.Quota, error)                    { return nil, nil }
-func (*crowd) InstanceExists(context.Context, neg.Zone, string) (bool, error) { return true, nil }
+func (*crowd) BackendServices(context.Context) ([]neg.BackendService, error) { return nil, nil }
+func (*crowd) HealthChecks(context.Context) ([]neg.HealthCheck, error)       { return nil, nil }
+func (*crowd) Quotas(context.Context) ([]neg.Quota, error)                   { return nil, nil }
+func (c *crowd) InstanceExists(context.Context, neg.Zone, string) (bool, error) {
+	c.calls++
+	return c.there, nil
+}
 
 func (c *crowd) Endpoints(_ context.Context, id neg.GroupID) ([]neg.Endpoint, bool, error) {
 	c.asked[id.Name] = true
-	return []neg.Endpoint{{Instance: "vm"}}, true, nil
+	var all []neg.Endpoint
+	for i := range c.instances {
+		all = append(all, neg.Endpoint{Instance: fmt.Sprintf("vm-%d", i)})
+	}
+	return all, true, nil
+}
+
+// reader reads what a gone cluster left there: n groups.
+func (c *crowd) reader(n int, now func() time.Time) sweep.Reader {
+	const uid = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
+	c.asked = map[string]bool{}
+	for i := range n {
+		k := key(fmt.Sprintf("s%d", i))
+		c.groups = append(c.groups, neg.ListedGroup{
+			GroupID: neg.GroupID{Zone: "us-central1-a", Name: neg.GroupName(uid, k, 80)}, Description: neg.OwnerOf(uid, k, 80).Description(),
+			Size: c.instances, Created: now().Add(-time.Hour),
+		})
+	}
+	return sweep.Reader{
+		Clouds: map[string]sweep.Cloud{"p1": c}, Now: now,
+		Survey: func(context.Context) ([]sweep.Cluster, error) {
+			return []sweep.Cluster{{Name: "c1", UID: uid, Project: "p1", Gone: "delete", Presence: presence.Verdict{Presence: presence.Gone}}}, nil
+		},
+	}
 }
 
 // TestEveryGroupIsAskedAbout: a run asks about some groups of a gone cluster, and those that stay
 // keep no other from its turn.
 func TestEveryGroupIsAskedAbout(t *testing.T) {
-	const uid = "7c1e7a0e-4b9b-4c1e-8a53-0d6a2f1f8a11"
-	cloud, now := &crowd{asked: map[string]bool{}}, time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	for i := range 250 {
-		k := key(fmt.Sprintf("s%d", i))
-		cloud.groups = append(cloud.groups, neg.ListedGroup{
-			GroupID: neg.GroupID{Zone: "us-central1-a", Name: neg.GroupName(uid, k, 80)}, Description: neg.OwnerOf(uid, k, 80).Description(), Size: 1,
-		})
-	}
-	reader := sweep.Reader{
-		Clouds: map[string]sweep.Cloud{"p1": cloud},
-		Survey: func(context.Context) ([]sweep.Cluster, error) {
-			return []sweep.Cluster{{Name: "c1", UID: uid, Project: "p1", Gone: "delete", Presence: presence.Verdict{Presence: presence.Gone}}}, nil
-		},
-		Now: func() time.Time { return now },
-	}
+	cloud, now := &crowd{instances: 1, there: true}, time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	reader := cloud.reader(250, func() time.Time { return now })
 	for range 36 { // six hours
 		in, err := reader.Read(t.Context())
 		if err != nil {
@@ -319,5 +335,23 @@ func TestEveryGroupIsAskedAbout(t *testing.T) {
 	}
 	if len(cloud.asked) != len(cloud.groups) {
 		t.Errorf("%d of %d groups were ever asked about", len(cloud.asked), len(cloud.groups))
+	}
+}
+
+// TestManyInstances: a large cluster's groups are proved left over too, by one question about each
+// instance.
+func TestManyInstances(t *testing.T) {
+	cloud := &crowd{instances: 300}
+	in, err := cloud.reader(3, time.Now).Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range sweep.Judge(in) {
+		if f.Verdict != sweep.OrphanOfGone {
+			t.Errorf("%s is %s: %v", f.Resource, f.Verdict, f.Evidence)
+		}
+	}
+	if cloud.calls != cloud.instances {
+		t.Errorf("%d questions about %d instances", cloud.calls, cloud.instances)
 	}
 }
