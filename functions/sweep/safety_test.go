@@ -239,6 +239,41 @@ func TestEntriesLeft(t *testing.T) {
 	}
 }
 
+// TestEntryUnasked: where negfleet keeps the groups, an entry goes too whose Service asks for groups and
+// for no backend service any more, as after a replacement that left no annotation of ours; the group stays.
+func TestEntryUnasked(t *testing.T) {
+	web := neg.Key{Cluster: "c1", Namespace: "shop", Service: "web"}
+	for title, c := range map[string]struct {
+		mark string
+		asks bool
+		goes bool
+	}{
+		"it asks for none":          {neg.BackendMark(alive, web), false, true},
+		"it asks for some":          {neg.BackendMark(alive, web), true, false},
+		"the mark of another fleet": {neg.BackendMark(other, web), false, false},
+		"an entry of somebody else": {"by hand", false, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w := newWorld(t, "")
+			w.use(web, c.mark)
+			for i := range 30 { // of so many keys two are not too many at once
+				w.service("shop", fmt.Sprintf("more-%d", i), map[string]string{neg.AnnotationNEG: `{"ingress":true}`})
+			}
+			if c.asks {
+				w.service("shop", "web", map[string]string{
+					neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`, neg.AnnotationAutoneg: `{"backend_services":{"80":[{"name":"theirs-web","max_rate_per_endpoint":1}]}}`,
+				})
+			}
+			rec := w.post("/", "", "")
+			w.look()
+			entries, found, err := w.gce.BackendService(t.Context(), neg.BackendServiceID{Name: "theirs-web"})
+			if w.check(err); !found || (len(entries.Backends) == 0) != c.goes || !slices.Contains(w.groups(), "shop-web-80") {
+				t.Errorf("%d entries, groups %v, published %v\n%s", len(entries.Backends), w.groups(), w.removals(), rec.Body)
+			}
+		})
+	}
+}
+
 // TestBackendsLeft: a backend service and a health check that a Service left go with its group,
 // whose entry is in it; so do those that it left without a group. What says so without proof
 // stays, and what a load balancer uses.

@@ -3,8 +3,10 @@ package drain_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -121,6 +123,31 @@ func TestInTheWay(t *testing.T) {
 				t.Errorf("held %+v", l.Held)
 			}
 		})
+	}
+}
+
+// TestOutOfTheWay: what was in the way for long and lets go at last has its key published again.
+func TestOutOfTheWay(t *testing.T) {
+	w := newWorld(t)
+	web := neg.GroupName(uid, neg.Key{Cluster: "c1", Namespace: "shop", Service: "web"}, 80)
+	w.api("urlMaps", `{"name":"shop","defaultService":"global/backendServices/`+web+`"}`)
+	sleep, slept := w.drain.Sleep, 0
+	w.drain.Sleep = func(ctx context.Context, d time.Duration) error {
+		w.sleeps = 0
+		switch slept++; slept {
+		case 100: // a quarter of an hour
+			req, err := http.NewRequestWithContext(ctx, http.MethodDelete, w.at+"projects/p1/global/urlMaps/shop", http.NoBody)
+			w.check(err)
+			res, err := http.DefaultClient.Do(req)
+			w.check(err)
+			w.check(res.Body.Close())
+		case 200:
+			return context.DeadlineExceeded
+		}
+		return sleep(ctx, d)
+	}
+	if l, _, err := w.run(); err != nil || len(l.Held) != 0 || slept < 100 {
+		t.Errorf("%v after %d looks, held %+v", err, slept, l.Held)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/negfleet/negfleet/shared/resync"
 )
 
-// Tries is how often a key is published while nothing of it moves. After that it waits for
-// a person, for a function that is down, or for the sweep.
+// Tries is how often a key is published while nothing of it moves, who uses it included. After
+// that it waits for a person, for a function that is down, or for the sweep.
 const Tries = 6
 
 // A turn is what is known of a key that was published.
@@ -41,7 +41,7 @@ func (t turns) due(held []Held, now time.Time, patience time.Duration) (found []
 		case !known:
 			why = holds[k]
 		case last.holds != holds[k]:
-			next[k] = turn{now, holds[k], last.tries}
+			next[k] = turn{now, holds[k], 1} // the look that moved it
 		case last.tries < Tries && now.Sub(last.at) >= patience:
 			why = fmt.Sprintf("nothing has moved for %s: %s", now.Sub(last.at).Round(time.Second), holds[k])
 		}
@@ -71,6 +71,9 @@ func holdings(held []Held) map[neg.Key]string {
 		what := string(h.Kind) + " " + h.Name
 		if h.Kind == Group {
 			what = fmt.Sprintf("%s with %d endpoints", what, h.Size)
+		}
+		if len(h.Users) > 0 {
+			what += " used by " + strings.Join(h.Users, " and ")
 		}
 		parts[h.Key] = append(parts[h.Key], what)
 	}

@@ -57,8 +57,8 @@ func (w *walk) owner(description string) neg.Key {
 	return k
 }
 
-// marks are those of the Services that GKE's own controller has groups for. It lists these only
-// where an entry has the mark of a Service that asks for none.
+// marks are those of the Services that there are groups for, whoever keeps them. It lists these
+// only where an entry has the mark of a Service that asks for none.
 func (w *walk) marks(ctx context.Context, services []neg.BackendService) (map[string]neg.Key, error) {
 	known := map[string]bool{}
 	for k := range w.asked {
@@ -77,10 +77,11 @@ func (w *walk) marks(ctx context.Context, services []neg.BackendService) (map[st
 	marks := map[string]neg.Key{}
 	err := w.target.Cloud.GroupsNaming(ctx, w.target.UID, func(page []neg.ListedGroup) error {
 		for _, g := range page {
+			k := w.owner(g.Description)
 			if o, ok := neg.ParseGKEOwner(g.Description); ok && o.UID == w.target.UID {
-				k := neg.Key{Cluster: w.target.Name, Namespace: o.Namespace, Service: o.Service}
-				marks[neg.BackendMark(o.UID, k)] = k
+				k = neg.Key{Cluster: w.target.Name, Namespace: o.Namespace, Service: o.Service}
 			}
+			marks[neg.BackendMark(w.target.UID, k)] = k
 		}
 		return nil
 	})

@@ -137,28 +137,31 @@ func TestLeftWithoutGroups(t *testing.T) {
 	for _, service := range []string{"asks", "alone", "lost"} {
 		w.byGKE(service)
 	}
-	want := []string{"c1/shop/alone", "c1/shop/asks", "c1/shop/backend thorough", "c1/shop/check thorough", "c1/shop/alone thorough", "c1/shop/lost thorough"}
+	w.service("groups", map[string]string{neg.AnnotationNEG: "{}", neg.AnnotationStatus: `{"network_endpoint_groups":{"80":"groups"},"zones":["us-central1-a"]}`})
+	w.group("us-central1-a", "groups", "groups", uid)
+	w.use("groups", "groups")
+	want := []string{"c1/shop/alone", "c1/shop/asks", "c1/shop/groups", "c1/shop/backend thorough", "c1/shop/check thorough", "c1/shop/alone thorough", "c1/shop/groups thorough", "c1/shop/lost thorough"}
 	got, _ := w.find()
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 
-// byGKE makes a group as GKE's own controller does, in a backend service of somebody else's by an
-// entry that is negfleet's.
+// byGKE makes a group as GKE's own controller does, and uses it.
 func (w *world) byGKE(service string) {
 	w.t.Helper()
-	mark := neg.BackendMark(w.target.UID, neg.Key{Cluster: "c1", Namespace: "shop", Service: service})
-	for path, body := range map[string]string{
-		"zones/us-central1-a/networkEndpointGroups": fmt.Sprintf(`{"name":"k8s1-%s","networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, service,
-			fmt.Sprintf(`{"cluster-uid":%q,"namespace":"shop","service-name":%q,"port":"80"}`, w.target.UID, service)),
-		"global/healthChecks": fmt.Sprintf(`{"name":"theirs-%s","type":"TCP"}`, service),
-	} {
-		w.insert(path, body)
-	}
+	w.insert("zones/us-central1-a/networkEndpointGroups", fmt.Sprintf(`{"name":"k8s1-%s","networkEndpointType":"GCE_VM_IP_PORT","description":%q}`, service,
+		fmt.Sprintf(`{"cluster-uid":%q,"namespace":"shop","service-name":%q,"port":"80"}`, w.target.UID, service)))
+	w.use("k8s1-"+service, service)
+}
+
+// use puts a group into a backend service of somebody else's, by an entry that is negfleet's.
+func (w *world) use(group, service string) {
+	w.t.Helper()
+	w.insert("global/healthChecks", fmt.Sprintf(`{"name":"theirs-%s","type":"TCP"}`, service))
 	w.insert("global/backendServices", fmt.Sprintf(
-		`{"name":"theirs-%[1]s","healthChecks":["global/healthChecks/theirs-%[1]s"],"protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED","backends":[{"group":"projects/p1/zones/us-central1-a/networkEndpointGroups/k8s1-%[1]s","balancingMode":"RATE","maxRatePerEndpoint":1,"description":%[2]q}]}`,
-		service, mark))
+		`{"name":"theirs-%[1]s","healthChecks":["global/healthChecks/theirs-%[1]s"],"protocol":"HTTP","loadBalancingScheme":"EXTERNAL_MANAGED","backends":[{"group":"projects/p1/zones/us-central1-a/networkEndpointGroups/%[2]s","balancingMode":"RATE","maxRatePerEndpoint":1,"description":%[3]q}]}`,
+		service, group, neg.BackendMark(w.target.UID, neg.Key{Cluster: "c1", Namespace: "shop", Service: service})))
 }
 
 func (w *world) insert(path, body string) {

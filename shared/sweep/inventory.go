@@ -41,7 +41,7 @@ const (
 	Group          Kind = "group"
 	BackendService Kind = "backend service"
 	HealthCheck    Kind = "health check"
-	// Entry is one of ours, of a group of GKE's own controller, in whatever backend service.
+	// Entry is one of ours in whatever backend service.
 	Entry Kind = "backend entry"
 )
 

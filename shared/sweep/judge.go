@@ -101,11 +101,11 @@ func (j *judge) owner(r Resource) (*Cluster, neg.Owner, neg.Key, bool) {
 	return c, o, k, k.Service != "" && k.Validate() == nil && o.Owns(c.UID, k)
 }
 
-// ownerOfEntry is whose an entry of a group of GKE's own controller is: the group says for which
-// Service, and the mark that it is ours.
+// ownerOfEntry is whose an entry is: the description of its group says for which Service, and the
+// mark that it is ours.
 func (j *judge) ownerOfEntry(r Resource) (*Cluster, neg.Owner, neg.Key, bool) {
-	gke, _ := neg.ParseGKEOwner(r.Description)
-	c, o := j.clusters[gke.UID], neg.Owner{UID: gke.UID, Namespace: gke.Namespace, Service: gke.Service}
+	o, _ := described(r.Description)
+	c := j.clusters[o.UID]
 	if c == nil {
 		return nil, o, neg.Key{}, false
 	}
@@ -158,7 +158,8 @@ func (j *judge) resource(p *Project, r Resource) (f Finding, worth bool) {
 	default:
 		j.ofLiving(&f, c, p, r, o)
 	}
-	return f, true
+	// There are many entries; of one that is no orphan its group tells.
+	return f, r.Kind != Entry || f.orphaned || f.Verdict != Wanted && f.Verdict != Unknown
 }
 
 func (f *Finding) say(format string, args ...any) {

@@ -145,11 +145,10 @@ func withUses(groups []Resource, services []neg.BackendService) []Resource {
 	return groups
 }
 
-// ofEntries are the marked entries of groups of GKE's own controller. Those of our own groups go
-// with the groups.
+// ofEntries are the marked entries of groups that a description says to be some Service's.
 func ofEntries(groups []Resource) (all []Resource) {
 	for _, g := range groups {
-		if _, ok := neg.ParseGKEOwner(g.Description); !ok {
+		if _, ok := described(g.Description); !ok {
 			continue
 		}
 		for _, u := range g.Uses {
@@ -159,6 +158,15 @@ func ofEntries(groups []Resource) (all []Resource) {
 		}
 	}
 	return all
+}
+
+// described is the Service that a group is for, whoever keeps it.
+func described(description string) (neg.Owner, bool) {
+	if o, err := neg.ParseOwner(description); err == nil {
+		return o, true
+	}
+	gke, ok := neg.ParseGKEOwner(description)
+	return neg.Owner{UID: gke.UID, Namespace: gke.Namespace, Service: gke.Service}, ok
 }
 
 func ofServices(services []neg.BackendService) (all []Resource) {
