@@ -140,7 +140,12 @@ locals {
   # Without a push subscription there is that of the dead letters, so that filters stay filters.
   watched = coalescelist(keys(google_pubsub_subscription.push), [google_pubsub_subscription.dead.name])
 
-  counted   = { for name, metric in google_logging_metric.metric : name => "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${metric.name}\"" }
+  counted = { for name, metric in google_logging_metric.metric : name => "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${metric.name}\"" }
+  # readiness holds a message for as long as it follows a Pod that waits, 500 s at most.
+  waits = { for name, each in {
+    "A message waits"             = { of = setsubtract(local.watched, ["negfleet-gates-readiness"]), limit = var.alert_thresholds.oldest_key }
+    "A message about gates waits" = { of = setintersection(local.watched, ["negfleet-gates-readiness"]), limit = var.alert_thresholds.oldest_gates }
+  } : name => each if length(each.of) > 0 }
   delivered = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=one_of(${join(",", [for name in local.watched : "\"${name}\""])})"
 
   # above: a sum, or the highest value, over a period that is above a limit for a while. below: a
@@ -151,13 +156,13 @@ locals {
       when     = length(local.subscriptions) > 0
       title    = "Oldest unacknowledged message"
       severity = "CRITICAL"
-      says     = "A message has waited longer than ${var.alert_thresholds.oldest_key} s: looks fail, or there are too few instances."
+      says     = "A message has waited longer than ${var.alert_thresholds.oldest_key} s, or one about gates longer than ${var.alert_thresholds.oldest_gates} s: looks fail, or there are too few instances."
       below    = []
-      above = [{
-        name   = "A message waits"
-        filter = "${local.delivered} AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      above = [for name, each in local.waits : {
+        name   = name
+        filter = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=one_of(${join(",", [for id in each.of : "\"${id}\""])}) AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
         align  = "ALIGN_MAX", reduce = "REDUCE_MAX", by = ["resource.label.subscription_id"]
-        period = "60s", duration = "60s", limit = var.alert_thresholds.oldest_key
+        period = "60s", duration = "60s", limit = each.limit
       }]
     }
     dead-letters = {

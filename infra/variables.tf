@@ -204,16 +204,17 @@ variable "notification_channels" {
 }
 
 variable "alert_thresholds" {
-  description = "Above what an alert goes off: see docs/operators/monitoring.md. oldest_key: age in seconds; the others: a number of them."
+  description = "Above what an alert goes off: see docs/operators/monitoring.md. oldest_key and oldest_gates: age in seconds; the others: a number of them."
   type = object({
     oldest_key        = optional(number, 300)
+    oldest_gates      = optional(number, 800)
     missed_injections = optional(number, 0)
     blocked_keys      = optional(number, 0)
   })
   default = {}
 
   validation {
-    condition     = var.alert_thresholds.oldest_key >= 60 && var.alert_thresholds.missed_injections >= 0 && var.alert_thresholds.blocked_keys >= 0
-    error_message = "want oldest_key of at least 60, and nothing below 0"
+    condition     = var.alert_thresholds.oldest_key >= 60 && var.alert_thresholds.oldest_gates > 500 && var.alert_thresholds.missed_injections >= 0 && var.alert_thresholds.blocked_keys >= 0
+    error_message = "want oldest_key of at least 60, oldest_gates above 500, and nothing below 0"
   }
 }

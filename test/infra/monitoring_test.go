@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -463,3 +464,28 @@ func TestAlertsAreExplained(t *testing.T) {
 
 // besides are the headings of the page that are no alerts.
 var besides = []string{"Set it up", "The dashboard", "What is counted", "What is not watched"}
+
+// TestFollowingIsNoDelay: a Pod that does not become healthy keeps readiness at its message for
+// 500 s, and that is no alert.
+func TestFollowingIsNoDelay(t *testing.T) {
+	limits := map[string]float64{}
+	for _, r := range monitored(t) {
+		list, _ := r.Values["conditions"].([]any)
+		for _, each := range list {
+			filter := at(each, "condition_threshold", 0, "filter")
+			if !strings.Contains(filter, "oldest_unacked_message_age") {
+				continue
+			}
+			limit, err := strconv.ParseFloat(at(each, "condition_threshold", 0, "threshold_value"), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range regexp.MustCompile(`"(negfleet-[a-z-]+)"`).FindAllStringSubmatch(filter, -1) {
+				limits[id[1]] = limit
+			}
+		}
+	}
+	if limits["negfleet-gates-readiness"] <= 500 || limits["negfleet-keys-reconcile"] != 300 || limits["negfleet-audit-events"] != 300 {
+		t.Errorf("limits in seconds: %v", limits)
+	}
+}
