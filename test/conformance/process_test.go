@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -210,7 +211,9 @@ func TestProjectSwept(t *testing.T) {
 		t.Errorf("of %v:\n%s", before, out)
 	}
 	out := p.passes("-sweep", "-older=1ms")
-	if left := p.left(); len(left) > 0 || !strings.Contains(out, "removed "+before[0]) {
+	// One that the killed run was deleting may go by itself meanwhile.
+	removed := func(path string) bool { return strings.Contains(out, "removed "+path+"\n") }
+	if left := p.left(); len(left) > 0 || !slices.ContainsFunc(before, removed) {
 		t.Errorf("left %v of %v:\n%s", left, before, out)
 	}
 }
