@@ -42,9 +42,9 @@ func (w *World) startPubSub(ctx context.Context) error {
 			DeadLetterTopic: event.TopicDead, MaxDeliveryAttempts: 20, MaxOutstanding: 500,
 		}
 	}
-	listen, err := w.address("pubsub")
-	if err != nil {
-		return err
+	listen := "" // a free port, which it finds itself
+	if port := w.opts.Ports["pubsub"]; port != 0 {
+		listen = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	server, err := pubsub.Start(ctx, pubsub.Options{
 		Project: Project, Listen: listen, Emulator: w.opts.PubSub,

@@ -3,7 +3,6 @@ package pubsub
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,15 +28,17 @@ type topic struct {
 	pulled bool // pstest has a subscription of its own
 }
 
-func newMemory(listen string) (*memory, error) {
+func newMemory(listen string) (made *memory, err error) {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	l, err := net.Listen("tcp", listen) // pstest panics where it cannot
-	if err != nil {
-		return nil, fmt.Errorf("pub/sub: %w", err)
-	}
-	l.Close()
+	// pstest panics where it cannot listen. To try first would take the port from it: a child
+	// that is being started holds a closed listener open until it runs.
+	defer func() {
+		if why := recover(); why != nil {
+			err = fmt.Errorf("pub/sub: listen at %s: %v", listen, why)
+		}
+	}()
 	m := &memory{topics: map[string]*topic{}, pushes: map[string]*pubsubpb.Subscription{}}
 	m.server = pstest.NewServerWithAddress(listen,
 		pstest.ServerReactorOption{FuncName: "Publish", Reactor: reactor(m.onPublish)},
