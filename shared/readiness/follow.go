@@ -140,7 +140,7 @@ func (f *Follower) stay(ctx context.Context, k neg.Key, fl *follow) error {
 			return s.stuck()
 		}
 		if began.Add(pause).After(ends) {
-			return f.handOver(ctx, k, err)
+			return f.handOver(ctx, k, fl, err)
 		}
 		if err := f.rest(ctx, fl, began, pause); err != nil {
 			return err
@@ -254,11 +254,12 @@ func (f *Follower) rest(ctx context.Context, fl *follow, began time.Time, pause 
 }
 
 // handOver ends a delivery whose budget is used up. News that came meanwhile are covered by
-// the delivery that follows.
-func (f *Follower) handOver(ctx context.Context, k neg.Key, err error) error {
+// the delivery that follows, which may come before Again returns and must not be taken for news.
+func (f *Follower) handOver(ctx context.Context, k neg.Key, fl *follow, err error) error {
 	if err != nil {
 		return err // the message comes again by itself
 	}
+	f.leave(k, fl, true)
 	return f.Again(ctx, k)
 }
 

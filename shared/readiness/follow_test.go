@@ -1,6 +1,7 @@
 package readiness_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,38 @@ func TestBudget(t *testing.T) {
 	}
 	w.health(nil, neg.Healthy)
 	if err := w.follow(w.instance(), web).end(2); err != nil || w.opened("web") != 1 {
+		t.Errorf("the next delivery: %v, %d gates are open", err, w.opened("web"))
+	}
+}
+
+// TestBudgetMetAtOnce: the key that is published again may be delivered to the same instance
+// before the publishing is answered. That delivery follows it.
+func TestBudgetMetAtOnce(t *testing.T) {
+	w := balanced(t, 1)
+	w.Budget = 20 * time.Second
+	looks, open := make(chan struct{}, 100), w.Open
+	w.Open = func(ctx context.Context, cluster string) (readiness.Scope, error) {
+		looks <- struct{}{}
+		return open(ctx, cluster)
+	}
+	met := make(chan *delivery, 1)
+	w.Again = func(_ context.Context, k neg.Key) error {
+		for len(looks) > 0 {
+			<-looks
+		}
+		next := w.follow(w.Follower, k)
+		select {
+		case <-looks:
+		case <-next.ended:
+		}
+		met <- next
+		return nil
+	}
+	if err := w.follow(w.Follower, web).end(40); err != nil {
+		t.Fatal(err)
+	}
+	w.health(nil, neg.Healthy)
+	if err := (<-met).end(3); err != nil || w.opened("web") != 1 {
 		t.Errorf("the next delivery: %v, %d gates are open", err, w.opened("web"))
 	}
 }
