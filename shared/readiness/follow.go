@@ -136,7 +136,7 @@ func (f *Follower) stay(ctx context.Context, k neg.Key, fl *follow) error {
 		if neg.OutcomeOf(err) == neg.Blocked && fl.hopeless(began) {
 			return err
 		}
-		if err == nil && (s.waiting == 0 || f.Now().After(fl.until(s))) && f.leave(k, fl, false) {
+		if err == nil && (s.waiting == 0 || began.After(fl.until(s))) && f.leave(k, fl, false) {
 			return s.stuck()
 		}
 		if began.Add(pause).After(ends) {
@@ -201,7 +201,8 @@ func (fl *follow) note(s seen, now time.Time) {
 	}
 }
 
-// until is when a key in which nothing moves is given up.
+// until is when a key in which nothing moves is given up: by a look that began later, and so
+// has seen each time-out that was over.
 func (fl *follow) until(s seen) time.Time {
 	given := fl.newsAt.Add(newsCounts)
 	if moved := fl.changed.Add(patience); moved.After(given) {
