@@ -83,9 +83,8 @@ func (f *Follower) Follow(ctx context.Context, k neg.Key) error {
 	if !first {
 		return nil
 	}
-	err := f.stay(ctx, k, fl)
-	f.leave(k, fl, true)
-	return err
+	defer f.leave(k, fl, true) // after a panic too: the platform answers it, and the instance lives on
+	return f.stay(ctx, k, fl)
 }
 
 func (f *Follower) join(k neg.Key) (fl *follow, first bool) {

@@ -265,6 +265,27 @@ func TestOneLoop(t *testing.T) {
 	}
 }
 
+// TestPanic: a look that panics, which the platform answers and survives, ends its delivery. The
+// next one of the key is followed.
+func TestPanic(t *testing.T) {
+	w := balanced(t, 1)
+	open := w.Open
+	w.Open = func(context.Context, string) (readiness.Scope, error) { panic("a mistake") }
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_ = w.Follow(t.Context(), web)
+	}()
+	w.Open = open
+	w.health(nil, neg.Healthy)
+	if err := w.follow(w.Follower, web).end(2); err != nil || w.opened("web") != 1 {
+		t.Errorf("the next delivery: %v, %d gates are open", err, w.opened("web"))
+	}
+}
+
 // TestReplaced: a Pod made anew under its name is another one: what was decided for the
 // old one is not written on it.
 func TestReplaced(t *testing.T) {
