@@ -95,6 +95,9 @@ func unattached(pod neg.GatedPod, port Port, now time.Time, rules Rules) neg.Gat
 		limit, why = rules.Hybrid, ", and can be in none: "+pod.NoInstance
 	}
 	waits := wait(ReasonNotAttached, "port %d: %s is in none of the groups %s%s", port.Number, pod.IP, names(port.Groups), why)
+	if len(port.Groups) == 0 {
+		waits.Message = fmt.Sprintf("port %d has no groups yet%s", port.Number, why)
+	}
 	if limit < rules.Timeout && waited(pod, now, limit) && !waited(pod, now, rules.Timeout) {
 		return neg.Gate{Open: true, Reason: ReasonNotAttached, Message: fmt.Sprintf("not attached within %s; %s", limit, waits.Message)}
 	}

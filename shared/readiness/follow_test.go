@@ -441,7 +441,7 @@ func TestTwoServices(t *testing.T) {
 	w.health(nil, neg.Healthy)
 	d := w.follow(w.Follower, web)
 	d.look()
-	w.expect("web", "False", readiness.ReasonNotAttached, "is in none of the groups")
+	w.expect("web", "False", readiness.ReasonNotAttached, "has no groups yet")
 }
 
 // TestSkipped: where negfleet is off it writes nothing.

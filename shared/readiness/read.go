@@ -99,7 +99,7 @@ func (l *look) read(ctx context.Context, services []neg.Service, pods []neg.Gate
 			continue
 		}
 		var ingress []neg.IngressPort
-		if exposure, err := neg.ParseExposure(s.Annotations[neg.AnnotationNEG]); err == nil && exposure.Ingress && !l.scope.Foreign {
+		if exposure, err := neg.ParseExposure(s.Annotations[neg.AnnotationNEG]); err == nil && exposure.Ingress {
 			if ingress, cluster = l.scope.Cluster.IngressPorts(ctx, s.Key.Namespace); cluster != nil {
 				return nil, nil, cluster
 			}
