@@ -444,6 +444,46 @@ func TestTwoServices(t *testing.T) {
 	w.expect("web", "False", readiness.ReasonNotAttached, "has no groups yet")
 }
 
+// TestObserved: a Service that is observed attaches nobody, so a Pod that it selects too does not
+// wait to be in its groups; where it is in one, what is said of it there counts.
+func TestObserved(t *testing.T) {
+	for name, c := range map[string]struct {
+		attached    bool
+		unread      bool // the groups of the observed Service
+		status, why string
+	}{
+		"never attached":              {false, false, "True", readiness.ReasonReady},
+		"attached before":             {true, false, "False", readiness.ReasonNotReady},
+		"attached before, but unread": {true, true, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			w.serve("web", nil)
+			w.serve("edge", nil)
+			w.check(fakekube.Edit(w.fleet().Cluster, "shop", "edge", func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "web"} }))
+			w.deploy("web", 1)
+			w.reconcile("web")
+			w.balance("web", rig.Zones...)
+			if c.attached {
+				w.reconcile("edge")
+				w.balance("edge", rig.Zones...)
+			}
+			w.health(nil, neg.Unhealthy)
+			w.check(fakekube.Edit(w.fleet().Cluster, "shop", "edge", func(s *corev1.Service) { s.Annotations[neg.AnnotationPolicy] = "observe" }))
+			w.check(w.rig.GCE.ForceHealth(fakegce.HealthRule{BackendService: "projects/" + w.name + "/global/backendServices/web", State: neg.Healthy}))
+			if c.unread {
+				w.check(w.rig.GCE.AddFaults(fakegce.Fault{Verb: listing, Path: neg.Token(string(w.fleet().UID()), neg.Key{Namespace: "shop", Service: "edge"}), Status: 503}))
+			}
+			d := w.follow(w.Follower, web)
+			d.pass(5 * time.Second)
+			w.expect("web", c.status, c.why, "")
+			if asked := w.keys(&w.asked); len(asked) != 0 {
+				t.Errorf("reconcile is asked for %v", asked)
+			}
+		})
+	}
+}
+
 // TestSkipped: where negfleet is off it writes nothing.
 func TestSkipped(t *testing.T) {
 	w := balanced(t, 1)
