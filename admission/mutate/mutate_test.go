@@ -4,11 +4,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/negfleet/negfleet/admission/mutate"
 	"github.com/negfleet/negfleet/shared/neg"
@@ -111,14 +111,34 @@ func TestPointer(t *testing.T) {
 	}
 }
 
+// TestWarningsAreShown: an API server drops a warning that it cannot put into a header, as one of
+// several lines.
+func TestWarningsAreShown(t *testing.T) {
+	for name, annotations := range map[string]map[string]string{
+		"two mistakes":            {neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`, neg.AnnotationBackendService: `{"80":{"nmae":"x"},"81":{"nmae":"y"}}`},
+		"a field of several rows": {neg.AnnotationNEG: "{\"ingress\":{\n\t\"80\":{}\n}}"},
+	} {
+		got := mutate.ServiceReview{Namespace: "shop", New: service(annotations, http80)}.Decide(nil, mutate.Policy{Cluster: "c1"})
+		if len(got.Warnings) == 0 {
+			t.Errorf("%s: no warning", name)
+		}
+		for _, text := range got.Warnings {
+			if _, err := utilnet.NewWarningHeader(299, "-", text); err != nil {
+				t.Errorf("%s: %q is not shown: %v", name, text, err)
+			}
+		}
+	}
+}
+
 // FuzzWarning: what users write ends up in warnings, which stay short and valid.
 func FuzzWarning(f *testing.F) {
 	f.Add("port 80", strings.Repeat("ä", 300))
 	f.Add("\xff", "")
+	f.Add("two\nlines", "\u0085")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		got := mutate.Warning(a + b)
-		if len(got) > 256 || !utf8.ValidString(got) {
-			t.Errorf("%d bytes: %q", len(got), got)
+		if _, err := utilnet.NewWarningHeader(299, "-", got); len(got) > 256 || err != nil {
+			t.Errorf("%d bytes: %q: %v", len(got), got, err)
 		}
 	})
 }
