@@ -1,6 +1,7 @@
 package mutate_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,26 @@ func TestNoSleep(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"negfleet: no drain: too old"}, got.Warnings); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// TestGraceWithoutEnd: a grace period that a sleep would carry past what a number holds stays as it
+// is: the API server would refuse the Pod for a negative one.
+func TestGraceWithoutEnd(t *testing.T) {
+	n := mutate.Namespace{Services: []mutate.Service{mutate.ReadService("c1", "shop", service(negs(`{"exposed_ports":{"80":{}}}`), http80))}}
+	for grace, want := range map[int64]string{
+		math.MaxInt64: "", math.MaxInt64 - 29: "", math.MaxInt64 - 30: "9223372036854775807", 0: "30", 30: "60",
+	} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{TerminationGracePeriodSeconds: &grace, Containers: []corev1.Container{{Name: "app"}}}}
+		raised := ""
+		for _, op := range mutate.Pod(pod, mutate.Facts{Namespace: n, Alive: true}, mutate.Policy{Gate: neg.GateNEG, Drain: 30 * time.Second}).Patch {
+			if op.Path == "/spec/terminationGracePeriodSeconds" {
+				raised = string(op.Value)
+			}
+		}
+		if raised != want {
+			t.Errorf("grace %d: becomes %q, want %q", grace, raised, want)
+		}
 	}
 }
 
