@@ -132,7 +132,7 @@ func (f *Follower) stay(ctx context.Context, k neg.Key, fl *follow) error {
 			fl.note(s, began)
 		}
 		pause := f.pause(fl, began, errors.Join(err, s.cloud))
-		if neg.OutcomeOf(err) == neg.Blocked && fl.hopeless(began) {
+		if neg.OutcomeOf(err) == neg.Blocked && fl.hopeless(began) && f.leave(k, fl, false) {
 			return err
 		}
 		if err == nil && (s.waiting == 0 || began.After(fl.until(s))) && f.leave(k, fl, false) {
@@ -256,8 +256,8 @@ func (f *Follower) rest(ctx context.Context, fl *follow, began time.Time, pause 
 // handOver ends a delivery whose budget is used up. News that came meanwhile are covered by
 // the delivery that follows, which may come before Again returns and must not be taken for news.
 func (f *Follower) handOver(ctx context.Context, k neg.Key, fl *follow, err error) error {
-	if err != nil {
-		return err // the message comes again by itself
+	if neg.OutcomeOf(err) == neg.Again {
+		return err // the message comes again by itself; one of what is blocked would not
 	}
 	f.leave(k, fl, true)
 	return f.Again(ctx, k)

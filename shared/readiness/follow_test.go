@@ -405,6 +405,43 @@ func TestTroubleInTheCluster(t *testing.T) {
 	}
 }
 
+// TestBlockedAtTheEnd: a cluster that refuses for a moment, just when the budget is used up, does
+// not end the following of a key.
+func TestBlockedAtTheEnd(t *testing.T) {
+	w := balanced(t, 1)
+	w.Budget = 20 * time.Second
+	d := w.follow(w.Follower, web)
+	d.pass(18 * time.Second)
+	w.rig.Kube.Inject(fakekube.Fault{Status: 403})
+	if err := d.end(5); err != nil {
+		t.Error(err)
+	}
+	if d := cmp.Diff([]neg.Key{web}, w.keys(&w.published)); d != "" {
+		t.Errorf("published (-want +got):\n%s", d)
+	}
+}
+
+// TestNewsOfTheBlocked: a delivery that comes during the look after which a refused key is left to
+// the sweep gets a look of its own.
+func TestNewsOfTheBlocked(t *testing.T) {
+	w := balanced(t, 1)
+	w.health(nil, neg.Healthy)
+	trouble := w.rig.Kube.Inject(fakekube.Fault{Status: 403})
+	looks, open := 0, w.Open
+	w.Open = func(ctx context.Context, cluster string) (readiness.Scope, error) {
+		switch looks++; looks {
+		case 3:
+			w.check(w.Follow(ctx, web))
+		case 4:
+			trouble.Lift()
+		}
+		return open(ctx, cluster)
+	}
+	if err := w.follow(w.Follower, web).end(10); err != nil || w.opened("web") != 1 {
+		t.Errorf("ended with %v, %d gates are open", err, w.opened("web"))
+	}
+}
+
 // TestNamespace: a key without a Service opens the gates of Pods that no Service with groups
 // selects, and leaves the others alone.
 func TestNamespace(t *testing.T) {
