@@ -27,8 +27,10 @@ const (
 type Port struct {
 	Number int32
 	Groups []Group
-	Asked  []neg.BackendService // that the Service asks for, as observed
-	Absent []neg.BackendServiceID
+	// Partial: some group could not be listed, and may have whoever is in none of the others.
+	Partial bool
+	Asked   []neg.BackendService // that the Service asks for, as observed
+	Absent  []neg.BackendServiceID
 }
 
 // A Group is what was listed of one.
@@ -90,6 +92,9 @@ func waited(pod neg.GatedPod, now time.Time, limit time.Duration) bool {
 // unattached is about a Pod that is in none of a port's groups. Only what no reading can
 // change is a time-out: groups that could not be listed may have it.
 func unattached(pod neg.GatedPod, port Port, now time.Time, rules Rules) neg.Gate {
+	if port.Partial {
+		return over(pod, wait(ReasonNotAttached, "port %d: not all of its groups could be listed", port.Number), now, rules.Timeout)
+	}
 	limit, why := rules.Unattached, ""
 	if pod.NoInstance != "" {
 		limit, why = rules.Hybrid, ", and can be in none: "+pod.NoInstance

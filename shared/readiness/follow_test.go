@@ -607,6 +607,19 @@ func TestHybridUnknown(t *testing.T) {
 	}
 }
 
+// TestTimeoutOfTheUnread: a Pod is no unattached one, to wait for ever by the rules, because its
+// group cannot be listed: everybody's time-out holds.
+func TestTimeoutOfTheUnread(t *testing.T) {
+	w := balanced(t, 1)
+	w.Rules.Timeout, w.Rules.Unattached, w.Rules.Hybrid = time.Minute, neg.Never, neg.Never
+	w.check(w.rig.GCE.AddFaults(fakegce.Fault{Verb: listing, Status: 503}))
+	d := w.follow(w.Follower, web)
+	d.pass(30 * time.Second)
+	w.expect("web", "", "", "")
+	d.pass(time.Minute)
+	w.expect("web", "True", readiness.ReasonTimeout, "not all of its groups could be listed")
+}
+
 // TestTextsInTurn: the health of one Pod changes what hundreds of others are told. Its own
 // gate comes first, and the texts of the others in turn.
 func TestTextsInTurn(t *testing.T) {

@@ -146,7 +146,7 @@ func (l *look) readPorts(ctx context.Context, ports []wanted) (r reading, err er
 	for _, w := range ports {
 		port := Port{Number: w.number}
 		if port.Groups, err = l.listAll(ctx, w.groups); err != nil {
-			r.doubt = max(r.doubt, ofGroups)
+			r.doubt, port.Partial = max(r.doubt, ofGroups), true
 			errs = append(errs, err)
 		} else if w.broken && len(port.Groups) == 0 {
 			continue
