@@ -113,12 +113,12 @@ func (c *Cache[K, V]) start(ctx context.Context, key K, e *entry[V], r *read[V])
 	r.began = c.Now()
 	e.running = append(e.running, r)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
 		defer cancel()
-		c.run(ctx, key, r)
+		c.run(bounded, key, r)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.end(ctx, key, e, r)
+		c.end(ctx, key, e, r) // not bounded: reads in a row would nest their contexts
 	}()
 }
 

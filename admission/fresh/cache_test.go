@@ -3,6 +3,8 @@ package fresh
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -121,6 +123,35 @@ func TestReadsAreShared(t *testing.T) {
 		wg.Wait()
 		if n := s.count(); n != 3 {
 			t.Errorf("%d reads, want 3: two at once, and one for all who came later", n)
+		}
+	})
+}
+
+// TestReadsInARow: each read that starts where another ends has a context of its own, and not
+// one in that of the other: in a storm they would grow without end.
+func TestReadsInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var contexts []string
+		c := newCache(nil)
+		c.Read = func(ctx context.Context, _ string) (int, error) {
+			mu.Lock()
+			contexts = append(contexts, fmt.Sprint(ctx))
+			mu.Unlock()
+			time.Sleep(100 * time.Millisecond)
+			return 1, nil
+		}
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				get(t, c, 2)
+			})
+		}
+		wg.Wait()
+		layers := func(i int) int { return strings.Count(contexts[i], ".With") }
+		if last := len(contexts) - 1; last < 5 || layers(last) > layers(0) {
+			t.Errorf("read %d has a context of %d layers, the first one %d", last, layers(last), layers(0))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package mutate
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -41,7 +42,8 @@ func (r *Result) drain(p *corev1.Pod, noSleep string, policy time.Duration) {
 		grace = *g
 	}
 	// A container that sleeps already has been here before, or fits by its author's care.
-	if added && (!asleep || grace <= seconds) {
+	// One that leaves no room for the sleep is long enough.
+	if added && (!asleep || grace <= seconds) && grace <= math.MaxInt64-seconds {
 		r.Patch = append(r.Patch, add(grace+seconds, "spec", "terminationGracePeriodSeconds"))
 	}
 }

@@ -36,7 +36,7 @@ func (s Service) backendPorts() (ports []int32, wrong []error) {
 	if value, ok := s.Annotations[neg.AnnotationBackendService]; ok {
 		managed, err := neg.ParseManaged(value)
 		if err != nil {
-			wrong = append(wrong, err)
+			wrong = append(wrong, each(err)...)
 		}
 		for _, m := range managed {
 			ports = append(ports, m.Port)
@@ -44,12 +44,20 @@ func (s Service) backendPorts() (ports []int32, wrong []error) {
 	}
 	attached, err := neg.ParseAutoneg(s.Key, s.Annotations, neg.DefaultTemplate)
 	if err != nil {
-		wrong = append(wrong, err)
+		wrong = append(wrong, each(err)...)
 	}
 	for _, a := range attached {
 		ports = append(ports, a.Port)
 	}
 	return slices.DeleteFunc(ports, func(p int32) bool { return !s.carries(p) }), wrong
+}
+
+// each are the errors of a joined one, to be told one by one.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // A Namespace is what was read of a namespace. Ingress is read only where a Service asks

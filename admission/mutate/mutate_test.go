@@ -1,14 +1,15 @@
 package mutate_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/negfleet/negfleet/admission/mutate"
 	"github.com/negfleet/negfleet/shared/neg"
@@ -105,9 +106,48 @@ func TestNoSleep(t *testing.T) {
 	}
 }
 
+// TestGraceWithoutEnd: a grace period that a sleep would carry past what a number holds stays as it
+// is: the API server would refuse the Pod for a negative one.
+func TestGraceWithoutEnd(t *testing.T) {
+	n := mutate.Namespace{Services: []mutate.Service{mutate.ReadService("c1", "shop", service(negs(`{"exposed_ports":{"80":{}}}`), http80))}}
+	for grace, want := range map[int64]string{
+		math.MaxInt64: "", math.MaxInt64 - 29: "", math.MaxInt64 - 30: "9223372036854775807", 0: "30", 30: "60",
+	} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{TerminationGracePeriodSeconds: &grace, Containers: []corev1.Container{{Name: "app"}}}}
+		raised := ""
+		for _, op := range mutate.Pod(pod, mutate.Facts{Namespace: n, Alive: true}, mutate.Policy{Gate: neg.GateNEG, Drain: 30 * time.Second}).Patch {
+			if op.Path == "/spec/terminationGracePeriodSeconds" {
+				raised = string(op.Value)
+			}
+		}
+		if raised != want {
+			t.Errorf("grace %d: becomes %q, want %q", grace, raised, want)
+		}
+	}
+}
+
 func TestPointer(t *testing.T) {
 	if got := mutate.Pointer("metadata", "annotations", "a/b~c"); got != "/metadata/annotations/a~1b~0c" {
 		t.Error(got)
+	}
+}
+
+// TestWarningsAreShown: an API server drops a warning that it cannot put into a header, as one of
+// several lines.
+func TestWarningsAreShown(t *testing.T) {
+	for name, annotations := range map[string]map[string]string{
+		"two mistakes":            {neg.AnnotationNEG: `{"exposed_ports":{"80":{}}}`, neg.AnnotationBackendService: `{"80":{"nmae":"x"},"81":{"nmae":"y"}}`},
+		"a field of several rows": {neg.AnnotationNEG: "{\"ingress\":{\n\t\"80\":{}\n}}"},
+	} {
+		got := mutate.ServiceReview{Namespace: "shop", New: service(annotations, http80)}.Decide(nil, mutate.Policy{Cluster: "c1"})
+		if len(got.Warnings) == 0 {
+			t.Errorf("%s: no warning", name)
+		}
+		for _, text := range got.Warnings {
+			if _, err := utilnet.NewWarningHeader(299, "-", text); err != nil {
+				t.Errorf("%s: %q is not shown: %v", name, text, err)
+			}
+		}
 	}
 }
 
@@ -115,10 +155,11 @@ func TestPointer(t *testing.T) {
 func FuzzWarning(f *testing.F) {
 	f.Add("port 80", strings.Repeat("ä", 300))
 	f.Add("\xff", "")
+	f.Add("two\nlines", "\u0085")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		got := mutate.Warning(a + b)
-		if len(got) > 256 || !utf8.ValidString(got) {
-			t.Errorf("%d bytes: %q", len(got), got)
+		if _, err := utilnet.NewWarningHeader(299, "-", got); len(got) > 256 || err != nil {
+			t.Errorf("%d bytes: %q: %v", len(got), got, err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package mutate
 import (
 	"encoding/json"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -47,13 +48,21 @@ func Pointer(parts ...string) string {
 	return b.String()
 }
 
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}
+
 // maxWarning is what a kube-apiserver is sure to show of one warning
 // (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response).
 const maxWarning = 256
 
-// Warning is text as an API server hands it to whoever writes the object.
+// Warning is text as an API server hands it to whoever writes the object: one with a control
+// character is dropped there.
 func Warning(text string) string {
-	text = "negfleet: " + strings.ToValidUTF8(text, "�")
+	text = "negfleet: " + strings.Map(printable, strings.ToValidUTF8(text, "�"))
 	if len(text) <= maxWarning {
 		return text
 	}

@@ -84,7 +84,10 @@ clusters:
 	if d := cmp.Diff(strings.Join(want, "\n"), err.Error()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	for name, text := range map[string]string{"empty": "", "not yaml": "a: [", "a list": "- x", "wrong type": "clusters: 3"} {
+	if _, err := config.ParseFleet("fleet.yaml", []byte("---\n"+good+"---\n...\n")); err != nil {
+		t.Errorf("one document between markers: %v", err)
+	}
+	for name, text := range map[string]string{"empty": "", "not yaml": "a: [", "a list": "- x", "wrong type": "clusters: 3", "two documents": good + "---\nclusters: []\n"} {
 		if _, err := config.ParseFleet("fleet.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "fleet.yaml") {
 			t.Errorf("%s: %v", name, err)
 		}

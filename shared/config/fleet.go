@@ -135,7 +135,23 @@ func ParseFleet(path string, data []byte) (*Fleet, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	fleet := p.fleet(raw)
+	p.only(dec)
 	return fleet, errors.Join(p.errs...)
+}
+
+// only refuses a second document, whose clusters would not count.
+func (p *problems) only(dec *yaml.Decoder) {
+	for {
+		var more any
+		err := dec.Decode(&more)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil || more != nil {
+			p.errs = append(p.errs, fmt.Errorf("%s: more than one YAML document; want one", p.path))
+			return
+		}
+	}
 }
 
 // problems collects what is wrong with one file.

@@ -35,7 +35,7 @@ type credentials struct {
 	forced time.Time
 }
 
-// valid returns a token that lasts.
+// valid returns a token that lasts; while none is to be had, the one there is to its end.
 func (c *credentials) valid(ctx context.Context) (*oauth2.Token, error) {
 	c.mu.Lock()
 	t := c.token
@@ -43,7 +43,11 @@ func (c *credentials) valid(ctx context.Context) (*oauth2.Token, error) {
 	if t != nil && (t.Expiry.IsZero() || c.now().Add(early).Before(t.Expiry)) {
 		return t, nil
 	}
-	return c.renew(ctx)
+	renewed, err := c.renew(ctx)
+	if err != nil && t != nil && c.now().Before(t.Expiry) {
+		return t, nil
+	}
+	return renewed, err
 }
 
 // other returns a token other than one that was refused, or nil. Many that were refused

@@ -212,6 +212,23 @@ func TestTokenIsReplacedInTime(t *testing.T) {
 	}
 }
 
+// TestTokenOutlastsItsSource: while the token endpoint fails, what there is serves to its end.
+func TestTokenOutlastsItsSource(t *testing.T) {
+	w := newCloud(t, "{gke: "+prod+"}")
+	w.check(w.read())
+	w.advance(57 * time.Minute)
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusForbidden} {
+		w.tokens.Refuse(status)
+		w.check(w.read())
+	}
+	w.advance(3 * time.Minute)
+	if err := w.read(); err == nil {
+		t.Error("read with a token that has ended")
+	}
+	w.tokens.Refuse(0)
+	w.check(w.read())
+}
+
 // TestTokenRefused: a request that is refused is sent once more with a new token, reads and
 // writes alike; a server that refuses all of them does not make us ask for ever more tokens.
 func TestTokenRefused(t *testing.T) {

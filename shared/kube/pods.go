@@ -58,9 +58,7 @@ func gatesOf(pod *corev1.Pod, gates []string) (found []neg.GatedPod) {
 		return nil
 	}
 	p := neg.GatedPod{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), Labels: pod.Labels, Node: pod.Spec.NodeName, Changed: pod.CreationTimestamp.Time}
-	if ip, err := netip.ParseAddr(pod.Status.PodIP); err == nil {
-		p.IP = ip
-	}
+	p.IP = addressOf(pod)
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.ContainersReady && c.Status == corev1.ConditionTrue {
 			p.Ready = c.LastTransitionTime.Time
@@ -75,6 +73,18 @@ func gatesOf(pod *corev1.Pod, gates []string) (found []neg.GatedPod) {
 		}
 	}
 	return found
+}
+
+// addressOf is the address that a Pod has in its groups, which hold IPv4 alone: a Pod of two
+// families may call another one its first. Invalid while it has none.
+func addressOf(pod *corev1.Pod) netip.Addr {
+	first, _ := netip.ParseAddr(pod.Status.PodIP) // the zero value says that there is none
+	for _, each := range pod.Status.PodIPs {
+		if ip, err := netip.ParseAddr(each.IP); err == nil && ip.Is4() {
+			return ip
+		}
+	}
+	return first
 }
 
 func withGate(p neg.GatedPod, conditions []corev1.PodCondition) neg.GatedPod {

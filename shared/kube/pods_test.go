@@ -64,6 +64,36 @@ func TestGatedPods(t *testing.T) {
 	}
 }
 
+// TestDualStack: groups hold IPv4 addresses, whichever of its addresses a Pod calls the first.
+func TestDualStack(t *testing.T) {
+	for name, c := range map[string]struct {
+		ips  []string
+		want string
+	}{
+		"IPv4":              {[]string{"10.1.0.2"}, "10.1.0.2"},
+		"IPv4, then IPv6":   {[]string{"10.1.0.2", "fd00::2"}, "10.1.0.2"},
+		"IPv6, then IPv4":   {[]string{"fd00::2", "10.1.0.2"}, "10.1.0.2"},
+		"IPv6":              {[]string{"fd00::2"}, "fd00::2"},
+		"podIP, not podIPs": {nil, "10.1.0.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, pod := newWorld(t), gatedPod("web-1")
+			pod.Status.PodIPs = nil
+			for i, ip := range c.ips {
+				if pod.Status.PodIPs = append(pod.Status.PodIPs, corev1.PodIP{IP: ip}); i == 0 {
+					pod.Status.PodIP = ip
+				}
+			}
+			w.apply(pod)
+			got, err := w.GatedPods(t.Context(), "shop", nil, []string{neg.GateNEG})
+			w.check(err)
+			if len(got) != 1 || got[0].IP != netip.MustParseAddr(c.want) {
+				t.Errorf("got %+v, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 // TestSetGate: exactly that condition, of exactly that Pod; its time moves with its status.
 func TestSetGate(t *testing.T) {
 	w := newWorld(t)

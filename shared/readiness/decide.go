@@ -27,8 +27,10 @@ const (
 type Port struct {
 	Number int32
 	Groups []Group
-	Asked  []neg.BackendService // that the Service asks for, as observed
-	Absent []neg.BackendServiceID
+	// Partial: some group could not be listed, and may have whoever is in none of the others.
+	Partial bool
+	Asked   []neg.BackendService // that the Service asks for, as observed
+	Absent  []neg.BackendServiceID
 }
 
 // A Group is what was listed of one.
@@ -90,11 +92,17 @@ func waited(pod neg.GatedPod, now time.Time, limit time.Duration) bool {
 // unattached is about a Pod that is in none of a port's groups. Only what no reading can
 // change is a time-out: groups that could not be listed may have it.
 func unattached(pod neg.GatedPod, port Port, now time.Time, rules Rules) neg.Gate {
+	if port.Partial {
+		return over(pod, wait(ReasonNotAttached, "port %d: not all of its groups could be listed", port.Number), now, rules.Timeout)
+	}
 	limit, why := rules.Unattached, ""
 	if pod.NoInstance != "" {
 		limit, why = rules.Hybrid, ", and can be in none: "+pod.NoInstance
 	}
 	waits := wait(ReasonNotAttached, "port %d: %s is in none of the groups %s%s", port.Number, pod.IP, names(port.Groups), why)
+	if len(port.Groups) == 0 {
+		waits.Message = fmt.Sprintf("port %d has no groups yet%s", port.Number, why)
+	}
 	if limit < rules.Timeout && waited(pod, now, limit) && !waited(pod, now, rules.Timeout) {
 		return neg.Gate{Open: true, Reason: ReasonNotAttached, Message: fmt.Sprintf("not attached within %s; %s", limit, waits.Message)}
 	}

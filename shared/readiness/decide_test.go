@@ -59,6 +59,8 @@ func port(number int32, asked []neg.BackendService, groups ...readiness.Group) r
 func TestDecideUnattached(t *testing.T) {
 	used := []neg.BackendService{service(shop, true, a)}
 	nowhere := port(80, used, group(a))
+	partial := nowhere
+	partial.Partial = true
 	hybrid := "node edge-1 is no Compute instance"
 	rules := func(timeout, unattached, hybrid time.Duration) readiness.Rules {
 		return readiness.Rules{Timeout: timeout, Unattached: unattached, Hybrid: hybrid}
@@ -78,6 +80,8 @@ func TestDecideUnattached(t *testing.T) {
 		{"longer than others", rules(time.Minute, time.Hour, 0), "", []readiness.Port{nowhere}, 59 * time.Minute, false, "NotAttached"},
 		{"longer than others, and over", rules(time.Minute, time.Hour, 0), "", []readiness.Port{nowhere}, time.Hour, true, "LoadBalancerNegTimeout not healthy within 1h0m0s"},
 		{"never", rules(time.Minute, neg.Never, 0), "", []readiness.Port{nowhere}, 1000 * time.Hour, false, "NotAttached"},
+		{"not all groups could be listed", rules(time.Minute, 0, 0), "", []readiness.Port{partial}, 59 * time.Second, false, "NotAttached"},
+		{"not all groups could be listed, and the time-out is over", rules(time.Minute, neg.Never, 0), "", []readiness.Port{partial}, time.Minute, true, "LoadBalancerNegTimeout not healthy within 1m0s"},
 		{"on no instance", rules(10*time.Minute, neg.Never, 0), hybrid, []readiness.Port{nowhere}, 0, true, "NotAttached not attached within 0s; port 80: 10.64.0.1 is in none of the groups a/web, and can be in none: node edge-1 is no"},
 		{"on no instance, to wait", rules(10*time.Minute, 0, neg.Never), hybrid, []readiness.Port{nowhere}, time.Hour, false, "NotAttached port 80: 10.64.0.1 is in none of the groups a/web, and can be in none: node edge-1"},
 		{"attached, and unhealthy", rules(10*time.Minute, 0, 0), "", []readiness.Port{port(80, used, group(a, "10.64.0.1 shop=UNHEALTHY"))}, time.Minute, false, "LoadBalancerNegNotReady"},

@@ -83,9 +83,8 @@ func (f *Follower) Follow(ctx context.Context, k neg.Key) error {
 	if !first {
 		return nil
 	}
-	err := f.stay(ctx, k, fl)
-	f.leave(k, fl, true)
-	return err
+	defer f.leave(k, fl, true) // after a panic too: the platform answers it, and the instance lives on
+	return f.stay(ctx, k, fl)
 }
 
 func (f *Follower) join(k neg.Key) (fl *follow, first bool) {
@@ -133,14 +132,14 @@ func (f *Follower) stay(ctx context.Context, k neg.Key, fl *follow) error {
 			fl.note(s, began)
 		}
 		pause := f.pause(fl, began, errors.Join(err, s.cloud))
-		if neg.OutcomeOf(err) == neg.Blocked && fl.hopeless(began) {
+		if neg.OutcomeOf(err) == neg.Blocked && fl.hopeless(began) && f.leave(k, fl, false) {
 			return err
 		}
-		if err == nil && (s.waiting == 0 || f.Now().After(fl.until(s))) && f.leave(k, fl, false) {
+		if err == nil && (s.waiting == 0 || began.After(fl.until(s))) && f.leave(k, fl, false) {
 			return s.stuck()
 		}
 		if began.Add(pause).After(ends) {
-			return f.handOver(ctx, k, err)
+			return f.handOver(ctx, k, fl, err)
 		}
 		if err := f.rest(ctx, fl, began, pause); err != nil {
 			return err
@@ -201,7 +200,8 @@ func (fl *follow) note(s seen, now time.Time) {
 	}
 }
 
-// until is when a key in which nothing moves is given up.
+// until is when a key in which nothing moves is given up: by a look that began later, and so
+// has seen each time-out that was over.
 func (fl *follow) until(s seen) time.Time {
 	given := fl.newsAt.Add(newsCounts)
 	if moved := fl.changed.Add(patience); moved.After(given) {
@@ -254,11 +254,12 @@ func (f *Follower) rest(ctx context.Context, fl *follow, began time.Time, pause 
 }
 
 // handOver ends a delivery whose budget is used up. News that came meanwhile are covered by
-// the delivery that follows.
-func (f *Follower) handOver(ctx context.Context, k neg.Key, err error) error {
-	if err != nil {
-		return err // the message comes again by itself
+// the delivery that follows, which may come before Again returns and must not be taken for news.
+func (f *Follower) handOver(ctx context.Context, k neg.Key, fl *follow, err error) error {
+	if neg.OutcomeOf(err) == neg.Again {
+		return err // the message comes again by itself; one of what is blocked would not
 	}
+	f.leave(k, fl, true)
 	return f.Again(ctx, k)
 }
 

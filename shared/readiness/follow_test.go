@@ -1,6 +1,7 @@
 package readiness_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,38 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestBudgetMetAtOnce: the key that is published again may be delivered to the same instance
+// before the publishing is answered. That delivery follows it.
+func TestBudgetMetAtOnce(t *testing.T) {
+	w := balanced(t, 1)
+	w.Budget = 20 * time.Second
+	looks, open := make(chan struct{}, 100), w.Open
+	w.Open = func(ctx context.Context, cluster string) (readiness.Scope, error) {
+		looks <- struct{}{}
+		return open(ctx, cluster)
+	}
+	met := make(chan *delivery, 1)
+	w.Again = func(_ context.Context, k neg.Key) error {
+		for len(looks) > 0 {
+			<-looks
+		}
+		next := w.follow(w.Follower, k)
+		select {
+		case <-looks:
+		case <-next.ended:
+		}
+		met <- next
+		return nil
+	}
+	if err := w.follow(w.Follower, web).end(40); err != nil {
+		t.Fatal(err)
+	}
+	w.health(nil, neg.Healthy)
+	if err := (<-met).end(3); err != nil || w.opened("web") != 1 {
+		t.Errorf("the next delivery: %v, %d gates are open", err, w.opened("web"))
+	}
+}
+
 // TestGivenUp: after ten minutes in which nothing moves the key is not published again. A
 // time-out that is longer is the sweep's.
 func TestGivenUp(t *testing.T) {
@@ -229,6 +262,27 @@ func TestOneLoop(t *testing.T) {
 	d.step()
 	if late := w.clock.Now().Sub(at); late != time.Second || w.calls(listing) != 3 {
 		t.Errorf("the next look came after %v, with %d listings", late, w.calls(listing))
+	}
+}
+
+// TestPanic: a look that panics, which the platform answers and survives, ends its delivery. The
+// next one of the key is followed.
+func TestPanic(t *testing.T) {
+	w := balanced(t, 1)
+	open := w.Open
+	w.Open = func(context.Context, string) (readiness.Scope, error) { panic("a mistake") }
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_ = w.Follow(t.Context(), web)
+	}()
+	w.Open = open
+	w.health(nil, neg.Healthy)
+	if err := w.follow(w.Follower, web).end(2); err != nil || w.opened("web") != 1 {
+		t.Errorf("the next delivery: %v, %d gates are open", err, w.opened("web"))
 	}
 }
 
@@ -351,6 +405,43 @@ func TestTroubleInTheCluster(t *testing.T) {
 	}
 }
 
+// TestBlockedAtTheEnd: a cluster that refuses for a moment, just when the budget is used up, does
+// not end the following of a key.
+func TestBlockedAtTheEnd(t *testing.T) {
+	w := balanced(t, 1)
+	w.Budget = 20 * time.Second
+	d := w.follow(w.Follower, web)
+	d.pass(18 * time.Second)
+	w.rig.Kube.Inject(fakekube.Fault{Status: 403})
+	if err := d.end(5); err != nil {
+		t.Error(err)
+	}
+	if d := cmp.Diff([]neg.Key{web}, w.keys(&w.published)); d != "" {
+		t.Errorf("published (-want +got):\n%s", d)
+	}
+}
+
+// TestNewsOfTheBlocked: a delivery that comes during the look after which a refused key is left to
+// the sweep gets a look of its own.
+func TestNewsOfTheBlocked(t *testing.T) {
+	w := balanced(t, 1)
+	w.health(nil, neg.Healthy)
+	trouble := w.rig.Kube.Inject(fakekube.Fault{Status: 403})
+	looks, open := 0, w.Open
+	w.Open = func(ctx context.Context, cluster string) (readiness.Scope, error) {
+		switch looks++; looks {
+		case 3:
+			w.check(w.Follow(ctx, web))
+		case 4:
+			trouble.Lift()
+		}
+		return open(ctx, cluster)
+	}
+	if err := w.follow(w.Follower, web).end(10); err != nil || w.opened("web") != 1 {
+		t.Errorf("ended with %v, %d gates are open", err, w.opened("web"))
+	}
+}
+
 // TestNamespace: a key without a Service opens the gates of Pods that no Service with groups
 // selects, and leaves the others alone.
 func TestNamespace(t *testing.T) {
@@ -387,7 +478,47 @@ func TestTwoServices(t *testing.T) {
 	w.health(nil, neg.Healthy)
 	d := w.follow(w.Follower, web)
 	d.look()
-	w.expect("web", "False", readiness.ReasonNotAttached, "is in none of the groups")
+	w.expect("web", "False", readiness.ReasonNotAttached, "has no groups yet")
+}
+
+// TestObserved: a Service that is observed attaches nobody, so a Pod that it selects too does not
+// wait to be in its groups; where it is in one, what is said of it there counts.
+func TestObserved(t *testing.T) {
+	for name, c := range map[string]struct {
+		attached    bool
+		unread      bool // the groups of the observed Service
+		status, why string
+	}{
+		"never attached":              {false, false, "True", readiness.ReasonReady},
+		"attached before":             {true, false, "False", readiness.ReasonNotReady},
+		"attached before, but unread": {true, true, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			w.serve("web", nil)
+			w.serve("edge", nil)
+			w.check(fakekube.Edit(w.fleet().Cluster, "shop", "edge", func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "web"} }))
+			w.deploy("web", 1)
+			w.reconcile("web")
+			w.balance("web", rig.Zones...)
+			if c.attached {
+				w.reconcile("edge")
+				w.balance("edge", rig.Zones...)
+			}
+			w.health(nil, neg.Unhealthy)
+			w.check(fakekube.Edit(w.fleet().Cluster, "shop", "edge", func(s *corev1.Service) { s.Annotations[neg.AnnotationPolicy] = "observe" }))
+			w.check(w.rig.GCE.ForceHealth(fakegce.HealthRule{BackendService: "projects/" + w.name + "/global/backendServices/web", State: neg.Healthy}))
+			if c.unread {
+				w.check(w.rig.GCE.AddFaults(fakegce.Fault{Verb: listing, Path: neg.Token(string(w.fleet().UID()), neg.Key{Namespace: "shop", Service: "edge"}), Status: 503}))
+			}
+			d := w.follow(w.Follower, web)
+			d.pass(5 * time.Second)
+			w.expect("web", c.status, c.why, "")
+			if asked := w.keys(&w.asked); len(asked) != 0 {
+				t.Errorf("reconcile is asked for %v", asked)
+			}
+		})
+	}
 }
 
 // TestSkipped: where negfleet is off it writes nothing.
@@ -474,6 +605,19 @@ func TestHybridUnknown(t *testing.T) {
 	if n := w.opened("web"); n != 1 {
 		t.Errorf("%d gates are open, want that of the unattached one after its time", n)
 	}
+}
+
+// TestTimeoutOfTheUnread: a Pod is no unattached one, to wait for ever by the rules, because its
+// group cannot be listed: everybody's time-out holds.
+func TestTimeoutOfTheUnread(t *testing.T) {
+	w := balanced(t, 1)
+	w.Rules.Timeout, w.Rules.Unattached, w.Rules.Hybrid = time.Minute, neg.Never, neg.Never
+	w.check(w.rig.GCE.AddFaults(fakegce.Fault{Verb: listing, Status: 503}))
+	d := w.follow(w.Follower, web)
+	d.pass(30 * time.Second)
+	w.expect("web", "", "", "")
+	d.pass(time.Minute)
+	w.expect("web", "True", readiness.ReasonTimeout, "not all of its groups could be listed")
 }
 
 // TestTextsInTurn: the health of one Pod changes what hundreds of others are told. Its own

@@ -2,14 +2,19 @@ package readiness_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/readiness"
 	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/fakekube"
 	"github.com/negfleet/negfleet/test/rig"
 )
 
@@ -45,6 +50,36 @@ func TestGKE(t *testing.T) {
 				return
 			}
 			w.expect("web", "True", readiness.ReasonReady, "healthy in backend service global/web")
+		})
+	}
+}
+
+// TestGKEHasNotSpoken: a port that is to have groups, of which GKE's own controller has said
+// nothing yet, is waited for, though another port of the Pod is healthy.
+func TestGKEHasNotSpoken(t *testing.T) {
+	for name, c := range map[string]struct{ ports, status string }{
+		"of the Service":    {`{"exposed_ports":{"80":{}}}`, ""},
+		"of the Ingress":    {`{"ingress":true}`, ""},
+		"of one of its two": {`{"exposed_ports":{"80":{},"81":{}}}`, `{"network_endpoint_groups":{"80":"GROUP"},"zones":["` + rig.Zones[0] + `"]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldOf(t, rig.Options{Nodes: 1, ServiceNEGs: true, GCE: fakegce.Options{HealthUnreached: true}})
+			w.serve("web", nil)
+			w.deploy("web", 1)
+			w.reconcile("web") // stands for GKE's controller
+			w.balance("web", rig.Zones...)
+			w.health(nil, neg.Healthy)
+			w.foreign = true
+			group := neg.GroupName(string(w.fleet().UID()), web, 80)
+			w.serve("web", map[string]string{neg.AnnotationNEG: c.ports, neg.AnnotationStatus: strings.Replace(c.status, "GROUP", group, 1)})
+			w.check(fakekube.Edit(w.fleet().Cluster, "shop", "web", func(s *corev1.Service) {
+				s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "admin", Port: 81, TargetPort: intstr.FromInt32(8081)})
+			}))
+			backend := networkingv1.IngressServiceBackend{Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80}}
+			w.check(w.fleet().Apply(&networkingv1.Ingress{ObjectMeta: w.service("web"), Spec: networkingv1.IngressSpec{DefaultBackend: &networkingv1.IngressBackend{Service: &backend}}}))
+			d := w.follow(w.Follower, web)
+			d.pass(10 * time.Second)
+			w.expect("web", "False", readiness.ReasonNotAttached, "has no groups yet")
 		})
 	}
 }

@@ -93,7 +93,7 @@ func (l *look) openAll(ctx context.Context) (seen, error) {
 func portsOf(p neg.GatedPod, readings []reading) (ports []Port, worst doubt) {
 	for _, r := range readings {
 		if r.service.Selects(p.Labels) {
-			ports = append(ports, r.ports...)
+			ports = append(ports, r.about(p)...)
 			worst = max(worst, r.doubt)
 		}
 	}
@@ -139,7 +139,7 @@ func (l *look) set(ctx context.Context, changes []change) error {
 // findStrays re-reads the slices of Services that a waiting Pod is in no group of.
 func (l *look) findStrays(ctx context.Context, readings []reading, pods []neg.GatedPod) (keys []neg.Key, err error) {
 	for _, r := range readings {
-		if r.doubt == ofGroups || l.scope.Foreign {
+		if r.doubt == ofGroups || l.scope.Foreign || r.observed() {
 			continue
 		}
 		var lost []neg.GatedPod

@@ -18,16 +18,20 @@ type wanted struct {
 }
 
 // wantedOf returns the ports of a Service that should have groups. An annotation that cannot
-// be read changes nothing in the cloud, so what neg-status says still holds; and where GKE's
-// own controller keeps the groups, what that says and its objects.
+// be read changes nothing in the cloud, so what neg-status says still holds. Where GKE's own
+// controller keeps the groups, that and its objects say which they are; of ports that it has
+// yet to serve, none.
 func wantedOf(scope Scope, svc *neg.Service, ingress []neg.IngressPort, objects []neg.GKEGroup) (ports []wanted) {
 	status, _ := neg.ParseStatus(svc.Annotations[neg.AnnotationStatus]) // one that nobody can read is as good as none
 	exposure, err := neg.ParseExposure(svc.Annotations[neg.AnnotationNEG])
 	zones := zoneSet(scope.Zones, exposure.Zones, status.Zones)
-	if scope.Foreign || err != nil {
+	if err != nil {
 		return namedOf(scope, svc, status, zones, objects)
 	}
 	asked, _ := plan.Ports(plan.Input{UID: scope.UID, Project: scope.Project, Service: svc, Exposure: exposure, Ingress: ingress})
+	if scope.Foreign {
+		return withUnnamed(scope, svc, namedOf(scope, svc, status, zones, objects), asked)
+	}
 	for _, p := range asked {
 		ports = append(ports, wanted{number: p.Number, groups: inZones(p.Group, zones), asked: askedBy(svc, p.Number, p.Group), broken: !serves(svc, p.Number)})
 	}
@@ -51,6 +55,16 @@ func namedOf(scope Scope, svc *neg.Service, status neg.Status, zones []neg.Zone,
 		ports = append(ports, p)
 	}
 	return ports
+}
+
+// withUnnamed adds the ports that are to have groups of which nobody has said anything yet.
+func withUnnamed(scope Scope, svc *neg.Service, named []wanted, asked []plan.Port) []wanted {
+	for _, p := range asked {
+		if !slices.ContainsFunc(named, func(w wanted) bool { return w.number == p.Number }) {
+			named = append(named, wanted{number: p.Number, asked: askedBy(svc, p.Number, neg.GroupName(scope.UID, svc.Key, p.Number)), broken: !serves(svc, p.Number)})
+		}
+	}
+	return named
 }
 
 // numbers are the ports of which groups are known.

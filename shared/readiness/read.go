@@ -48,6 +48,21 @@ type reading struct {
 	doubt   doubt
 }
 
+// observed tells whether negfleet writes nothing for the Service, and so attaches nobody.
+func (r reading) observed() bool { return r.service.Annotations[neg.AnnotationPolicy] == "observe" }
+
+// about are the ports that a Pod's gate depends on: of an observed Service those whose groups
+// have it all the same, or may have.
+func (r reading) about(p neg.GatedPod) []Port {
+	if !r.observed() || r.doubt != none {
+		return r.ports
+	}
+	return slices.DeleteFunc(slices.Clone(r.ports), func(port Port) bool {
+		_, _, attached := find(port, p.IP)
+		return !attached
+	})
+}
+
 // readPods reads the gates that wait, and the Services that may select their Pods. Where
 // the key names no Service that asks for groups, these are the namespace's Pods that none
 // selects; the Services are read after them, so that one which was there before a Pod is
@@ -99,7 +114,7 @@ func (l *look) read(ctx context.Context, services []neg.Service, pods []neg.Gate
 			continue
 		}
 		var ingress []neg.IngressPort
-		if exposure, err := neg.ParseExposure(s.Annotations[neg.AnnotationNEG]); err == nil && exposure.Ingress && !l.scope.Foreign {
+		if exposure, err := neg.ParseExposure(s.Annotations[neg.AnnotationNEG]); err == nil && exposure.Ingress {
 			if ingress, cluster = l.scope.Cluster.IngressPorts(ctx, s.Key.Namespace); cluster != nil {
 				return nil, nil, cluster
 			}
@@ -131,7 +146,7 @@ func (l *look) readPorts(ctx context.Context, ports []wanted) (r reading, err er
 	for _, w := range ports {
 		port := Port{Number: w.number}
 		if port.Groups, err = l.listAll(ctx, w.groups); err != nil {
-			r.doubt = max(r.doubt, ofGroups)
+			r.doubt, port.Partial = max(r.doubt, ofGroups), true
 			errs = append(errs, err)
 		} else if w.broken && len(port.Groups) == 0 {
 			continue
