@@ -109,21 +109,23 @@ func TestConnectProblems(t *testing.T) {
 func TestByResource(t *testing.T) {
 	text := strings.Replace(fleetOf("  connect: {gke: projects/p2/locations/us-central1/clusters/prod}\n"), "name: c1", "name: prod", 1) +
 		"- name: lab\n  uid: 00000000-4b9b-4c1e-8a53-0d6a2f1f8a11\n  connect: {kubeconfig: k}\n" +
-		"- name: near\n  uid: 11111111-4b9b-4c1e-8a53-0d6a2f1f8a11\n  zones: [us-east1-b, us-east1-c]\n  connect: {kubeconfig: k}\n"
+		"- name: near\n  uid: 11111111-4b9b-4c1e-8a53-0d6a2f1f8a11\n  zones: [us-east1-ai1b, us-east1-c]\n  connect: {kubeconfig: k}\n"
 	fleet, err := config.ParseFleet("fleet.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for r, want := range map[neg.GKECluster]string{
-		{Project: "p2", Location: "us-central1", Name: "prod"}:  "prod",
-		{Project: "p2", Location: "europe-west1", Name: "prod"}: "",
-		{Project: "p1", Location: "us-central1", Name: "prod"}:  "",
-		{Project: "p1", Location: "anywhere", Name: "lab"}:      "lab",
-		{Project: "p2", Location: "anywhere", Name: "lab"}:      "",
-		{Project: "p1", Location: "us-east1", Name: "near"}:     "near",
-		{Project: "p1", Location: "us-east1-d", Name: "near"}:   "near",
-		{Project: "p1", Location: "us-east4", Name: "near"}:     "",
-		{Project: "p1", Location: "us-east4-b", Name: "near"}:   "",
+		{Project: "p2", Location: "us-central1", Name: "prod"}:   "prod",
+		{Project: "p2", Location: "europe-west1", Name: "prod"}:  "",
+		{Project: "p1", Location: "us-central1", Name: "prod"}:   "",
+		{Project: "p1", Location: "anywhere", Name: "lab"}:       "lab",
+		{Project: "p2", Location: "anywhere", Name: "lab"}:       "",
+		{Project: "p1", Location: "us-east1", Name: "near"}:      "near",
+		{Project: "p1", Location: "us-east1-d", Name: "near"}:    "near",
+		{Project: "p1", Location: "us-east1-ai1d", Name: "near"}: "near",
+		{Project: "p1", Location: "us-east4", Name: "near"}:      "",
+		{Project: "p1", Location: "us-east4-ai1b", Name: "near"}: "",
+		{Project: "p1", Location: "us-east4-b", Name: "near"}:    "",
 	} {
 		got, ok := fleet.ByResource(r)
 		if ok != (want != "") || ok && got.Name != want {

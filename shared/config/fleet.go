@@ -168,7 +168,7 @@ var (
 	goType   = regexp.MustCompile(` (in|into) type .*$| into (string|\[\].*|config\..*)$`)
 	atLine   = regexp.MustCompile(`^line (\d+): `)
 	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	zoneForm = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+-[a-z]$`)
+	zoneForm = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+-(ai[0-9]+)?[a-z]$`)
 	projForm = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][-a-z0-9]{0,61}[a-z0-9]$`)
 )
 

@@ -104,6 +104,7 @@ func TestSchemaAgrees(t *testing.T) {
 	for name, c := range map[string]struct{ text, refusedBy string }{
 		"the least":            {one(kube), nobody},
 		"all of a cluster":     {one(kube + "  project: p1\n  resource: " + gke + "\n  zones: [us-central1-a]\n  negs: gke\n  state: draining\n  gone: delete\n  policy: observe\n"), nobody},
+		"an AI zone":           {one(kube + "  zones: [us-south1-a, us-south1-ai1b]\n"), nobody},
 		"gke":                  {one("  connect:\n    gke: " + gke + "\n    dns: true\n"), nobody},
 		"gke, zonal":           {one("  connect: {gke: projects/p1/locations/us-central1-a/clusters/prod, dns: false}\n"), nobody},
 		"gateway":              {one("  connect: {gateway: projects/123/locations/global/memberships/edge}\n"), nobody},

@@ -82,6 +82,14 @@ func (o opened) identify(ctx context.Context) (uid string, err error) {
 	return uid, err
 }
 
+// quit closes the connections that nobody uses: those of a client that is not kept would stay
+// for a while, and each who asks makes more.
+func (o opened) quit() {
+	if o.endpoint != nil {
+		o.endpoint.current().base.CloseIdleConnections()
+	}
+}
+
 // settled tells whether the cluster is still where it proved itself.
 func (o opened) settled() bool { return o.endpoint == nil || o.endpoint.settled() }
 

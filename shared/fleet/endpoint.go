@@ -41,8 +41,10 @@ func newEndpoint(ctx context.Context, locate func(context.Context) (route, error
 	if err != nil {
 		return nil, err
 	}
-	e.leg, err = e.to(at)
-	return e, err
+	if e.leg, err = e.to(at); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *endpoint) to(at route) (*leg, error) {

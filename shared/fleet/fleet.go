@@ -182,6 +182,7 @@ func (f *Fleet) connect(ctx context.Context, entry config.Cluster) (*kube.Cluste
 		err = f.believe(ctx, a.opened, a.uid)
 	}
 	if err != nil {
+		a.quit()
 		return nil, err
 	}
 	o := a.opened

@@ -352,6 +352,34 @@ func TestRecreated(t *testing.T) {
 	}
 }
 
+// TestRefusedLeavesNothing: a cluster that does not prove itself is dialed anew for each who asks,
+// and leaves no connection behind.
+func TestRefusedLeavesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		refuse func(*cloud)
+		reason string
+	}{
+		"another cluster": {func(c *cloud) { c.server.Cluster("c1").SetUID(otherUID) }, "ClusterReplaced"},
+		"no right":        {func(c *cloud) { c.server.Inject(fakekube.Fault{Status: http.StatusForbidden}) }, "ClusterPermissionDenied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCloud(t, "{gke: "+prod+"}")
+			c.refuse(w)
+			for range 10 {
+				w.wantBlocked(w.read(), c.reason, "cluster c1")
+			}
+			w.seed(map[string]any{"masterAuth": map[string]any{"clusterCaCertificate": "bm9uZQ=="}})
+			w.reopen()
+			if err := w.read(); err == nil || !strings.Contains(err.Error(), "its CA certificate cannot be read") {
+				t.Errorf("without a certificate to trust: %v", err)
+			}
+			if !w.front.Settles(0) {
+				t.Error("connections stay open")
+			}
+		})
+	}
+}
+
 // TestDownIsNotMoved: a control plane that is down costs a call to the container API each
 // half minute at most, however often it is tried.
 func TestDownIsNotMoved(t *testing.T) {

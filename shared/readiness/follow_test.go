@@ -405,6 +405,24 @@ func TestTroubleInTheCluster(t *testing.T) {
 	}
 }
 
+// TestOneRefused: a Pod whose condition the API server refuses for good, as a policy of the
+// cluster may have it, does not keep its Service's others from being followed.
+func TestOneRefused(t *testing.T) {
+	w := balanced(t, 2)
+	pods := w.pods("web")
+	w.rig.Kube.Inject(fakekube.Fault{Resource: "pods/status", Name: pods[0].Name, Status: 403})
+	d := w.follow(w.Follower, web)
+	d.pass(3 * time.Minute)
+	w.health(nil, neg.Healthy)
+	d.pass(15 * time.Second)
+	if n := w.opened("web"); n != 1 {
+		t.Errorf("%d gates are open 15 s after both Pods are healthy, want that of the other Pod", n)
+	}
+	if err := d.end(200); neg.OutcomeOf(err) != neg.Blocked {
+		t.Errorf("with the refused one alone it ends with %v", err)
+	}
+}
+
 // TestBlockedAtTheEnd: a cluster that refuses for a moment, just when the budget is used up, does
 // not end the following of a key.
 func TestBlockedAtTheEnd(t *testing.T) {

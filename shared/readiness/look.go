@@ -27,7 +27,7 @@ type seen struct {
 	changed time.Time           // when one of their Pods last changed
 	gates   map[gateID]neg.Gate // what it decided
 	strays  []neg.Key           // Services with a live endpoint in no group
-	cloud   error               // what the Compute API did not answer
+	cloud   error               // what the Compute API did not answer, and which gates were refused
 }
 
 type gateID struct{ uid, gate string }
@@ -63,9 +63,11 @@ func (l *look) run(ctx context.Context) (seen, error) {
 			changes = append(changes, change{p, verdict})
 		}
 	}
-	if err := l.set(ctx, changes); err != nil {
+	refused, err := l.set(ctx, changes)
+	if err != nil && (refused == len(pods) || neg.OutcomeOf(err) != neg.Blocked) {
 		return s, err
 	}
+	s.cloud = errors.Join(s.cloud, err)
 	s.strays, err = l.findStrays(ctx, readings, pods)
 	return s, err
 }
@@ -86,7 +88,8 @@ func (l *look) openAll(ctx context.Context) (seen, error) {
 	for _, p := range pods {
 		changes = append(changes, change{p, neg.Gate{Open: true, Reason: ReasonDraining, Message: l.scope.Open}})
 	}
-	return s, errors.Join(err, l.set(ctx, changes))
+	_, refused := l.set(ctx, changes)
+	return s, errors.Join(err, refused)
 }
 
 // portsOf are the ports of all Services that select a Pod, and the worst doubt of them.
@@ -118,7 +121,8 @@ func inTurn(changes []change) []change {
 	return append(open, shut[:min(len(shut), othersAtOnce)]...)
 }
 
-func (l *look) set(ctx context.Context, changes []change) error {
+// set writes gates and tells how many of them it could not.
+func (l *look) set(ctx context.Context, changes []change) (failed int, err error) {
 	changes = inTurn(changes)
 	errs := make([]error, len(changes))
 	var g errgroup.Group
@@ -133,7 +137,12 @@ func (l *look) set(ctx context.Context, changes []change) error {
 		})
 	}
 	_ = g.Wait() // errors are in errs
-	return errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			failed++
+		}
+	}
+	return failed, errors.Join(errs...)
 }
 
 // findStrays re-reads the slices of Services that a waiting Pod is in no group of.

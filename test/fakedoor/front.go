@@ -31,12 +31,15 @@ type Front struct {
 	to     http.Handler
 	ca     []byte
 	server *httptest.Server
+	conns  map[net.Conn]bool
+
+	changed chan struct{} // full when conns did
 }
 
 // Serve opens a front before a handler until the test ends.
 func Serve(t testing.TB, tokens *Tokens, to http.Handler) *Front {
 	t.Helper()
-	f := &Front{t: t, tokens: tokens, to: to}
+	f := &Front{t: t, tokens: tokens, to: to, conns: map[net.Conn]bool{}, changed: make(chan struct{}, 1)}
 	f.start()
 	t.Cleanup(f.Close)
 	return f
@@ -49,10 +52,41 @@ func (f *Front) start() {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server.EnableHTTP2 = true
 	server.Config.ErrorLog = quiet // clients that do not trust it are what it is for
+	server.Config.ConnState = f.note
 	server.StartTLS()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.server, f.ca = server, ca
+}
+
+func (f *Front) note(c net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.conns[c] = true; state == http.StateClosed {
+		delete(f.conns, c)
+	}
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Settles waits until no more than so many connections are open; false: they stay.
+func (f *Front) Settles(most int) bool {
+	late := time.After(5 * time.Second)
+	for {
+		f.mu.Lock()
+		open := len(f.conns)
+		f.mu.Unlock()
+		if open <= most {
+			return true
+		}
+		select {
+		case <-f.changed:
+		case <-late:
+			return false
+		}
+	}
 }
 
 // Move closes the front and opens it elsewhere, with another certificate; to is what is
