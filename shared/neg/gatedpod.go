@@ -23,6 +23,8 @@ type GatedPod struct {
 	Ready     time.Time  // when its containers became ready; zero: they are not
 	Changed   time.Time  // when it was made, or a condition last changed its status
 
+	// Attached is when a look first found it in its groups; zero: none did.
+	Attached time.Time
 	// NoInstance is why its node can have no endpoint in any group; empty: it can, or nobody
 	// knows.
 	NoInstance string

@@ -44,7 +44,7 @@ type Rules struct {
 	Timeout    time.Duration // then the gate opens whatever is said
 	Unattached time.Duration // the same for a Pod that is in none of its groups
 	Hybrid     time.Duration // and for one that can be in none
-	Settle     time.Duration // how long nothing must be heard of any load balancer
+	Settle     time.Duration // how long nothing must be heard of any load balancer; from attachment too
 }
 
 // DefaultRules are those of a namespace without a policy.
@@ -242,7 +242,7 @@ func heardElsewhere(port Port) (neg.BackendServiceID, bool) {
 // settle opens the gate of a Pod that no load balancer leads to, a little later: a
 // backend service that was just connected may not have been heard of yet.
 func settle(pod neg.GatedPod, port Port, group neg.GroupID, now time.Time, rules Rules) neg.Gate {
-	if pod.Ready.IsZero() || now.Sub(pod.Ready) < rules.Settle {
+	if pod.Ready.IsZero() || now.Sub(pod.Ready) < rules.Settle || now.Sub(pod.Attached) < rules.Settle {
 		return wait(ReasonNotReady, "in group %s; no load balancer is heard of it yet", group)
 	}
 	switch {

@@ -40,6 +40,7 @@ type Follower struct {
 	leases   kept[string, struct{}]
 	nodes    kept[string, nodeList]
 	objects  kept[neg.Key, []neg.GKEGroup]
+	attached kept[string, time.Time] // by UID of a Pod
 }
 
 // New returns a follower with the real clock, which needs Open, Reconcile and Again.

@@ -54,6 +54,7 @@ func (l *look) run(ctx context.Context) (seen, error) {
 			s.changed = p.Changed
 		}
 		ports, doubt := portsOf(p, readings)
+		p.Attached = l.attachedSince(p, ports)
 		verdict := Decide(p, ports, now, rules)
 		if !doubt.lets(verdict) {
 			verdict = p.Gate
@@ -70,6 +71,15 @@ func (l *look) run(ctx context.Context) (seen, error) {
 	s.cloud = errors.Join(s.cloud, err)
 	s.strays, err = l.findStrays(ctx, readings, pods)
 	return s, err
+}
+
+// attachedSince is when a look of this instance first found the Pod in groups of all ports.
+func (l *look) attachedSince(p neg.GatedPod, ports []Port) time.Time {
+	if len(ports) == 0 || outside(p, ports) {
+		return time.Time{}
+	}
+	since, _ := l.f.attached.get(l.f.Now, patience, p.UID, func() (time.Time, error) { return l.f.Now(), nil })
+	return since
 }
 
 func (l *look) rules() Rules {

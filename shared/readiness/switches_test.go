@@ -8,6 +8,7 @@ import (
 	"github.com/negfleet/negfleet/shared/neg"
 	"github.com/negfleet/negfleet/shared/readiness"
 	"github.com/negfleet/negfleet/test/fakegce"
+	"github.com/negfleet/negfleet/test/rig"
 )
 
 // TestEverySwitch: whatever the cloud does where nobody has documented it, no gate opens
@@ -28,6 +29,30 @@ func TestEverySwitch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { rolledOut(t, switches) })
 	}
+}
+
+// TestAttachedLate: a Pod that is attached long after its containers are ready, to a load balancer
+// that nobody asked for, is given the time to be heard of too.
+func TestAttachedLate(t *testing.T) {
+	manual := fakegce.NewManualClock(time.Now())
+	w := newWorldUnder(t, 1, fakegce.Options{HealthUnreached: true, HealthDelay: 3 * time.Second, HealthPending: "absent", Clock: manual})
+	w.clock.passed = manual.Advance
+	w.serve("web", nil)
+	w.reconcile("web")
+	w.balance("web", rig.Zones...)
+	w.health(nil, neg.Unhealthy)
+	w.deploy("web", 1)
+	d := w.follow(w.Follower, web)
+	d.pass(10 * time.Second)
+	w.expect("web", "False", readiness.ReasonNotAttached, "is in none of the groups")
+	w.reconcile("web")
+	d.step()
+	w.expect("web", "False", readiness.ReasonNotReady, "no load balancer is heard of it yet")
+	d.pass(10 * time.Second)
+	w.expect("web", "False", readiness.ReasonNotReady, "UNHEALTHY in backend service global/web")
+	w.health(nil, neg.Healthy)
+	d.step()
+	w.expect("web", "True", readiness.ReasonReady, "healthy in backend service global/web")
 }
 
 // rolledOut is a rollout of three Pods and of three more, behind a forwarding rule.
