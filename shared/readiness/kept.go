@@ -9,6 +9,7 @@ import (
 type kept[K comparable, V any] struct {
 	mu      sync.Mutex
 	entries map[K]*entry[V]
+	full    int // when old ones are looked for again: where all are new, that finds none
 }
 
 type entry[V any] struct {
@@ -41,17 +42,18 @@ const room = 1000
 func (c *kept[K, V]) entry(k K, oldest time.Time) *entry[V] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.entries) >= room {
+	if e := c.entries[k]; e != nil {
+		return e
+	}
+	if len(c.entries) >= max(room, c.full) {
 		c.drop(oldest)
+		c.full = 2 * len(c.entries)
 	}
 	if c.entries == nil {
 		c.entries = map[K]*entry[V]{}
 	}
-	e := c.entries[k]
-	if e == nil {
-		e = &entry[V]{}
-		c.entries[k] = e
-	}
+	e := &entry[V]{}
+	c.entries[k] = e
 	return e
 }
 
