@@ -240,7 +240,7 @@ func (w *randomWorld) judge(hostile bool) (deleted, kept int) {
 		switch {
 		case !there[name] && !w.may(g, hostile):
 			w.t.Errorf("group %s is deleted: %s", name, g)
-		case there[name] && w.must(g):
+		case there[name] && w.must(g, there):
 			w.t.Errorf("group %s is left: %s", name, g)
 		}
 	}
@@ -269,10 +269,14 @@ func (w *randomWorld) may(g *randomGroup, hostile bool) bool {
 	return false
 }
 
-// must tells whether a group has to be deleted.
-func (w *randomWorld) must(g *randomGroup) bool {
-	orphan := g.cluster.kind != "alive" || !g.cluster.asks[g.key.Service]
-	return orphan && w.may(g, false)
+// must tells whether a group has to be deleted. One whose older siblings went, and that was
+// refused itself, waits until it is old enough alone.
+func (w *randomWorld) must(g *randomGroup, there map[string]bool) bool {
+	orphan, old := g.cluster.kind != "alive" || !g.cluster.asks[g.key.Service], false
+	for name, other := range w.groups {
+		old = old || there[name] && other.owned && other.key == g.key && !other.young && !other.used
+	}
+	return orphan && old && w.may(g, false)
 }
 
 // of are the owned groups of a key.
