@@ -296,3 +296,39 @@ func TestParseFunctions(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestRolesOfAGroup: who is in a group, or uses a Kubernetes service account, nobody here knows.
+func TestRolesOfAGroup(t *testing.T) {
+	f := healthy()
+	f.Clusters[0].Grants = Got([]Grant{{Role: "ClusterRole r", Users: []string{"sweep@p"}, Others: []string{"Group operators"}}})
+	for _, got := range Examine(f) {
+		if got.Check == "rbac" && got.Status != OK {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// TestCallersUnknown: where nobody says by which accounts a function is called, nobody can say
+// whether they may; those of another function are no matter.
+func TestCallersUnknown(t *testing.T) {
+	gap := Gap{Why: "HTTP 403", Need: "some.permission"}
+	for name, c := range map[string]struct {
+		blind func(*Facts)
+		want  map[string]Status
+	}{
+		"subscriptions": {func(f *Facts) { f.Subscriptions = Without[map[string]Subscription](gap) }, map[string]Status{"negfleet-events": Unknown, "negfleet-sweep": Unknown, "negfleet-audit": OK}},
+		"jobs":          {func(f *Facts) { f.Jobs = Without[map[string]Job](gap) }, map[string]Status{"negfleet-events": OK, "negfleet-sweep": Unknown, "negfleet-audit": OK}},
+	} {
+		f := healthy()
+		c.blind(&f)
+		got := map[string]Status{}
+		for _, finding := range Examine(f) {
+			if finding.Check == "invokers" {
+				got[finding.Subject] = finding.Status
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("without %s (-want +got):\n%s", name, diff)
+		}
+	}
+}
